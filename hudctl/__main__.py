@@ -1,0 +1,7 @@
+"""``python -m hudctl``."""
+
+import sys
+
+from hudctl.cli import main
+
+sys.exit(main())

@@ -1,0 +1,122 @@
+"""The command line of hudctl: verbs, options, exit codes. Everything heavy is imported by the verb that needs it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from hudd.wire import table
+
+DESCRIPTION: Final = "Asks hudd, the daemon that keeps notes of what is on the screen."
+EPILOG: Final = (
+    "exit codes: 0 ok, 1 failed, 2 usage, 3 hudd is not running, 4 refused, 5 deadline passed, 6 versions do not meet, "
+    "7 not possible in this state, 8 the service failed, 9 storage, 130 interrupted"
+)
+
+Verb = Callable[[argparse.Namespace], int]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line; README and the tests read it too."""
+    parser = argparse.ArgumentParser(prog="hudctl", description=DESCRIPTION, epilog=EPILOG)
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+
+    def add(name: str, text: str, *, timeout: float | None = 5.0) -> argparse.ArgumentParser:
+        verb = verbs.add_parser(name, help=text, description=text)
+        verb.add_argument("--json", action="store_true", help="print one JSON object with a schema number")
+        if timeout is not None:
+            verb.add_argument(
+                "--timeout",
+                metavar="SECONDS",
+                type=float,
+                default=timeout,
+                help=f"give up after this (default {timeout:g})",
+            )
+        return verb
+
+    trial = add(
+        "try", "Try hudd for a minute: local engine, temporary folders, no key, nothing left behind.", timeout=None
+    )
+    trial.add_argument("--seconds", type=float, default=60.0, help="how long to watch (default 60)")
+    trial.add_argument("--pictures", metavar="DIR", help="show these pictures instead of the screen")
+
+    snap = add("snap", "Take a picture now and print the note while it is written.", timeout=30.0)
+    snap.add_argument("--monitor", metavar="NAME", help="which monitor (see hudctl status)")
+
+    add("status", "Tell what hudd does now, why it is not sending, what it has cost today.")
+
+    notes = add("notes", "Print notes of the past.")
+    _add_range(notes)
+    which = notes.add_mutually_exclusive_group()
+    which.add_argument("--search", metavar="WORDS", help="notes with all these words (full text)")
+    which.add_argument("--grep", metavar="TEXT", help="notes with this substring, or /regular expression/")
+    notes.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many (default 50, 0 means all)")
+    notes.add_argument("--reverse", action="store_true", help="oldest first")
+
+    follow = add("follow", "Print new notes as they are written; catch up first.", timeout=None)
+    follow.add_argument("--since", metavar="TIME", help="catch up from this time (default: only new notes)")
+    follow.add_argument("--after", type=int, metavar="SEQ", help="catch up after this note number")
+    follow.add_argument("--all", action="store_true", help="also answers that said nothing new, and failed ones")
+    follow.add_argument("--limit", type=int, default=0, metavar="N", help="stop after so many notes")
+
+    cost = add("cost", "Tell what was spent, and what it would have cost at the service.")
+    _add_range(cost)
+    cost.add_argument("--today", action="store_true", help="since midnight (the default)")
+
+    errors = add("errors", "List what went wrong, newest first.")
+    _add_range(errors)
+    errors.add_argument("--limit", type=int, default=20, metavar="N", help="at most so many (default 20)")
+
+    pause = add("pause", "Let no picture leave until resumed, or for a while.")
+    pause.add_argument("duration", nargs="?", metavar="DURATION", help="for instance 15m or 1h30m")
+    pause.add_argument("--until", metavar="TIME", help="for instance 14:00")
+    pause.add_argument("--why", metavar="WORDS", default="", help="shown in the status")
+
+    add("resume", "End a pause; try a stopped connection again.")
+
+    wait = add("wait", "Wait until hudd is ready, connected, or has written a note.", timeout=30.0)
+    wait.add_argument("--for", dest="goal", choices=("ready", "connected", "note"), default="ready", help="what for")
+
+    config = add("config", "Print every setting, its value and where it came from.")
+    config.add_argument("--default", action="store_true", help="print the default file instead, for editing")
+
+    add("version", "Tell the versions of hudctl and of the running hudd.")
+    return parser
+
+
+def _add_range(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--since", metavar="TIME", help="2h, 14:00, today, 2026-11-21, …")
+    verb.add_argument("--until", metavar="TIME", help="likewise")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return its exit code. Never prints a traceback for what a person can cause."""
+    parser = build_parser()
+    try:
+        arguments = parser.parse_args(argv)
+    except SystemExit as stop:  # argparse has printed its sentence
+        return int(stop.code or 0)
+    from hudctl import verbs  # noqa: PLC0415 - --help must not pay for zmq
+    from hudctl.errors import HudctlError  # noqa: PLC0415
+
+    try:
+        return verbs.VERBS[arguments.verb](arguments)
+    except HudctlError as error:
+        verbs.print_error(error, as_json=arguments.json)
+        return error.exit_code
+    except ValueError as error:
+        print(f"hudctl: {error}.", file=sys.stderr)
+        return table.EXIT_USAGE
+    except KeyboardInterrupt:
+        return table.EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe has left; nothing may be printed any more, not even by the interpreter's exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return table.EXIT_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,373 @@
+"""Commands to the daemon: one DEALER socket, one deadline per call."""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Final, Self, cast
+
+import zmq
+
+from hudctl.connection import Endpoints, check_protocol, hello_params, new_token, new_ulid, stamp
+from hudctl.errors import DeadlineError, HudctlError, NotRunningError, UsageError, from_reply
+from hudd.wire.codec import FrameError, decode_json, encode_request
+from hudd.wire.messages import Note, delta_topic
+from hudd.wire.table import REPLY_GRACE_MS
+
+HELLO_S: Final = 2.0
+"""A daemon that hangs still accepts connections; it shows by not saying hello (daemon-notes b 12)."""
+
+GRACE_S: Final = REPLY_GRACE_MS / 1000 + 0.1
+"""How long after its deadline a call still waits for the daemon's own E_DEADLINE."""
+
+LAST_PIECES_S: Final = 0.05
+"""How long streamed pieces may come after the finished note, which travels on another socket."""
+
+_STARTED_MS: Final = 1000
+"""A daemon that answers a plain connect finishes ZeroMQ's handshake within this."""
+
+
+class Client:
+    """Talks to a running daemon. Connects at the first call, and anew after the daemon restarted.
+
+    Not for use by two threads at once; make one per thread.
+
+    Args:
+        timeout_s: Default deadline of a call, seconds.
+        runtime_dir: The daemon's runtime folder; None for the usual one.
+        window: X11 window that notes are printed into (``$WINDOWID`` on a terminal), or None.
+        streaming: Tell the daemon that this process prints notes, so that changes of that window are ignored.
+
+    Raises:
+        UsageError: There is no usable path for the sockets.
+    """
+
+    def __init__(
+        self,
+        timeout_s: float = 15,
+        runtime_dir: str | os.PathLike[str] | None = None,
+        *,
+        window: int | None = None,
+        streaming: bool = False,
+    ) -> None:
+        self.timeout_s = timeout_s
+        self._endpoints = Endpoints(runtime_dir)
+        self._introduction = hello_params(window=window, streaming=streaming)
+        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        self._socket: zmq.Socket[bytes] | None = None
+        self._monitor: zmq.Socket[bytes] | None = None
+        self._last_id = 0
+        self._hello: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the next call opens it again. Safe to call twice."""
+        self._disconnect()
+        if self._context is not None:
+            self._context.destroy(linger=0)
+            self._context = None
+
+    # Calls -------------------------------------------------------------------------------------------------------
+
+    def call(self, method: str, /, *, timeout_s: float | None = None, **params: Any) -> dict[str, Any]:
+        """Call any method and return its result.
+
+        Args:
+            method: One of the table's methods.
+            timeout_s: Deadline of this call; None for the client's own.
+            params: By name; those that are None are left out.
+
+        Raises:
+            HudctlError: One of its families, see ``hudctl.errors``. After ``DeadlineError`` or ctrl-C the effect of the
+                command may still come; a late reply is dropped.
+        """
+        return self._call(method, params, timeout_s, None)
+
+    def hello(self) -> dict[str, Any]:
+        """What the daemon tells of itself: protocol range, version, instance, stream, capabilities."""
+        self._ensure_open(time.monotonic() + HELLO_S)
+        return dict(self._hello)
+
+    def status(self) -> dict[str, Any]:
+        """Facts: connection, sending with all reasons, ages, counters, cost."""
+        return self.call("status")
+
+    def snap(
+        self,
+        monitor: str | None = None,
+        on_delta: Callable[[str], None] | None = None,
+        *,
+        snap_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> Note:
+        """Take a picture now and return its committed note.
+
+        Args:
+            monitor: Name of the source; None for the first.
+            on_delta: Called with each piece of text while it is written, in order. What was missed on the way comes in
+                one last piece, so that the pieces make the note's text unless the note was written differently.
+            snap_id: A ULID of the caller's; the same one again gives the same note. None for a new one.
+            timeout_s: Deadline; None for the client's own.
+
+        Raises:
+            HudctlError: What took the note's place; ``StateError`` while paused, and so on.
+        """
+        params = {"snap_id": snap_id or new_ulid(), "monitor": monitor}
+        if on_delta is None:
+            return _note(self._call("snap", params, timeout_s, None))
+        deadline = time.monotonic() + (self.timeout_s if timeout_s is None else timeout_s)
+        self._ensure_open(min(deadline, time.monotonic() + HELLO_S))
+        topic = "delta/" if monitor is None else delta_topic(monitor)
+        pieces = _Pieces(self._new_socket(zmq.SUB), str(params["snap_id"]), topic, on_delta)
+        try:
+            pieces.subscribe(f"ipc://{self._endpoints.notes}", deadline)
+            note = _note(self._call("snap", params, max(0.0, deadline - time.monotonic()), pieces))
+            pieces.finish(note.text)
+        finally:
+            pieces.socket.close(linger=0)
+        return note
+
+    def pause(self, for_s: float | None = None, why: str | None = None) -> dict[str, Any]:
+        """Stop pictures from leaving, for some seconds or until resumed."""
+        return self.call("pause", for_s=for_s, why=why)
+
+    def resume(self) -> dict[str, Any]:
+        """End a pause, and let a connection that stopped try again."""
+        return self.call("resume")
+
+    def wait(self, until: str = "ready", *, timeout_s: float | None = None) -> dict[str, Any]:
+        """Return when the daemon is ``ready`` or ``connected``, or made a ``note``."""
+        return self.call("wait", timeout_s=timeout_s, **{"for": until})
+
+    def notes(
+        self,
+        *,
+        since: float | str | None = None,
+        until: float | str | None = None,
+        search: str | None = None,
+        grep: str | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+        reverse: bool | None = None,
+    ) -> list[Note]:
+        """Find notes by time (seconds since 1970 or ISO 8601 with a zone) and words."""
+        found = self.call(
+            "notes.search",
+            since=since,
+            until=until,
+            search=search,
+            grep=grep,
+            before=before,
+            limit=limit,
+            reverse=reverse,
+        )
+        return [_note(note) for note in cast("list[Any]", found.get("notes") or [])]
+
+    def seq_before(self, moment: float | str) -> int:
+        """The number of the newest note before a time; 0 when there is none. For ``Feed(after=…)``."""
+        found = self.notes(until=moment, limit=1)
+        return found[0].seq if found else 0
+
+    def errors(
+        self, *, since: float | str | None = None, until: float | str | None = None, limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """What went wrong, newest first, with the service's own words."""
+        found = self.call("errors", since=since, until=until, limit=limit)
+        return cast("list[dict[str, Any]]", found.get("errors") or [])
+
+    def cost(self, *, since: float | str | None = None, until: float | str | None = None) -> dict[str, Any]:
+        """What was spent."""
+        return self.call("cost", since=since, until=until)
+
+    def config(self) -> dict[str, Any]:
+        """Every setting, its value, and where it came from."""
+        return self.call("config")
+
+    # The socket --------------------------------------------------------------------------------------------------
+
+    def _new_socket(self, kind: int) -> zmq.Socket[bytes]:
+        if self._context is None:
+            self._context = zmq.Context()
+        made = self._context.socket(kind)
+        made.setsockopt(zmq.LINGER, 0)
+        return made
+
+    def _ensure_open(self, deadline: float) -> None:
+        if self._socket is not None:
+            return
+        self._endpoints.probe()
+        dealer = self._new_socket(zmq.DEALER)
+        # Nothing is queued for a daemon that is not there: a request must not reach the next one by surprise.
+        dealer.setsockopt(zmq.IMMEDIATE, 1)
+        self._monitor = dealer.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
+        self._socket = dealer
+        dealer.connect(f"ipc://{self._endpoints.control}")
+        try:
+            self._hello = self._exchange("hello", self._introduction, deadline, None)
+            check_protocol(self._hello.get("protocol"))
+        except DeadlineError as error:
+            self._disconnect()
+            hint = "It hangs; restart it (systemctl --user restart hudd)."
+            raise DeadlineError("The daemon accepts connections and does not answer.", hint=hint) from error
+        except BaseException:
+            self._disconnect()
+            raise
+
+    def _disconnect(self) -> None:
+        if self._socket is not None:
+            self._socket.disable_monitor()
+            self._socket.close(linger=0)
+            self._socket = None
+        if self._monitor is not None:
+            self._monitor.close(linger=0)
+            self._monitor = None
+
+    def _call(
+        self, method: str, params: Mapping[str, Any], timeout_s: float | None, pieces: _Pieces | None
+    ) -> dict[str, Any]:
+        deadline = time.monotonic() + (self.timeout_s if timeout_s is None else timeout_s)
+        self._drop_old_connection()
+        self._ensure_open(min(deadline, time.monotonic() + HELLO_S))
+        return self._exchange(method, params, deadline, pieces)
+
+    def _drop_old_connection(self) -> None:
+        """A daemon that went away since the last call is looked for anew, with a sentence if there is none."""
+        if self._monitor is not None and self._monitor.poll(0):
+            self._disconnect()
+
+    def _exchange(
+        self, method: str, params: Mapping[str, Any], deadline: float, pieces: _Pieces | None
+    ) -> dict[str, Any]:
+        """Send one request and wait for its own reply; replies to earlier calls are dropped."""
+        assert self._socket is not None
+        self._last_id += 1
+        request_id = self._last_id
+        try:
+            body = encode_request(request_id, method, stamp(params, deadline - time.monotonic()))
+        except (FrameError, TypeError, ValueError) as error:
+            raise UsageError(f"The parameters of {method} cannot be sent: {error}") from error
+        if not self._socket.poll(_STARTED_MS, zmq.POLLOUT):
+            self._lost(method)
+        self._socket.send_multipart([b"", body])
+        poller = zmq.Poller()
+        for socket in (self._socket, self._monitor, None if pieces is None else pieces.socket):
+            if socket is not None:
+                poller.register(socket, zmq.POLLIN)
+        while True:
+            left_s = deadline + GRACE_S - time.monotonic()
+            if left_s <= 0:
+                raise DeadlineError(f"{method} got no answer in time.", code="E_DEADLINE")
+            ready = dict(poller.poll(int(left_s * 1000) + 1))
+            if pieces is not None and pieces.socket in ready:
+                pieces.take()
+            if self._socket in ready:
+                reply = _reply_to(self._socket.recv_multipart(), request_id)
+                if reply is not None:
+                    return reply
+            elif self._monitor in ready:
+                self._lost(method)
+
+    def _lost(self, method: str) -> None:
+        """The connection broke. Say which: no daemon, a daemon that left just now, or one that refused."""
+        reason = ""
+        if self._monitor is not None and self._monitor.poll(0):
+            event = struct.unpack("=hi", self._monitor.recv_multipart()[0])[0]
+            reason = "" if event == zmq.EVENT_DISCONNECTED else " (the handshake failed)"
+        self._disconnect()
+        self._endpoints.probe()
+        raise NotRunningError(
+            f"hudd went away before it answered {method}{reason}.", hint="It runs again; repeat the command."
+        )
+
+
+class _Pieces:
+    """The streamed text of one snap."""
+
+    def __init__(self, socket: zmq.Socket[bytes], snap_id: str, topic: str, on_delta: Callable[[str], None]) -> None:
+        self.socket = socket
+        self._snap_id = snap_id
+        self._topic = topic
+        self._on_delta = on_delta
+        self._newest = -1
+        self._text = ""
+
+    def subscribe(self, address: str, deadline: float) -> None:
+        """Subscribe, and wait for the welcome that proves it.
+
+        Raises:
+            DeadlineError: No welcome came.
+        """
+        welcome = f"welcome/{new_token()}/".encode()
+        self.socket.subscribe(self._topic)
+        self.socket.subscribe(welcome)
+        self.socket.connect(address)
+        while True:
+            left_ms = (deadline - time.monotonic()) * 1000
+            if left_ms <= 0 or not self.socket.poll(int(left_ms) + 1):
+                raise DeadlineError("The daemon's note socket did not welcome us in time.", code="E_DEADLINE")
+            if self.socket.recv_multipart()[0] == welcome:
+                self.socket.unsubscribe(welcome)
+                return
+
+    def take(self) -> None:
+        """Hand on what has come."""
+        while self.socket.poll(0):
+            frames = self.socket.recv_multipart()
+            try:
+                body = decode_json(frames[1], max_bytes=None)
+                snap_id, number, text = body["snap_id"], int(body["n"]), str(body["text"])
+            except (FrameError, LookupError, TypeError, ValueError) as error:
+                raise HudctlError(f"The daemon streamed something unreadable: {error}") from error
+            if snap_id == self._snap_id and number > self._newest and text:
+                self._newest = number
+                self._text += text
+                self._on_delta(text)
+
+    def finish(self, text: str) -> None:
+        """Take the last pieces; what was lost on the way comes as one."""
+        until = time.monotonic() + LAST_PIECES_S
+        while self._text != text and text.startswith(self._text):
+            left_ms = (until - time.monotonic()) * 1000
+            if left_ms <= 0 or not self.socket.poll(int(left_ms) + 1):
+                break
+            self.take()
+        if len(text) > len(self._text) and text.startswith(self._text):
+            self._on_delta(text[len(self._text) :])
+
+
+def _reply_to(frames: list[bytes], request_id: int) -> dict[str, Any] | None:
+    """The result for our request; None for the reply to an earlier one.
+
+    Raises:
+        HudctlError: The reply is an error, or cannot be read.
+    """
+    try:
+        body = decode_json(frames[-1], max_bytes=None)
+    except FrameError as error:
+        raise HudctlError(f"The daemon's reply cannot be read: {error}") from error
+    reply = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
+    if reply.get("id") != request_id:
+        return None
+    if "error" in reply:
+        raise from_reply(reply["error"])
+    result = reply.get("result")
+    if not isinstance(result, dict):
+        raise HudctlError("The daemon's reply has no result.")
+    return cast("dict[str, Any]", result)
+
+
+def _note(data: object) -> Note:
+    try:
+        return Note.from_json(cast("Mapping[str, Any]", data))
+    except ValueError as error:
+        raise HudctlError(f"The daemon sent a note that cannot be read: {error}") from error

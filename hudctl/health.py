@@ -1,0 +1,255 @@
+"""How the daemon is, for people: its status, and what went wrong. Pure; missing fields are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import tzinfo
+from typing import Any, Final, cast
+
+from hudctl.words import (
+    Colour,
+    Look,
+    cells,
+    clean,
+    count,
+    days_between,
+    hang,
+    line,
+    mapping,
+    money,
+    number_or_none,
+    objects,
+    span,
+)
+
+_LABEL_COLUMN: Final = 13
+_CONNECTIONS: Final[Mapping[str, tuple[str, Colour]]] = {
+    "connecting": ("connecting", "yellow"),
+    "configuring": ("configuring the session", "yellow"),
+    "ready": ("ready", "green"),
+    "backing_off": ("waiting to try again", "yellow"),
+    "flapping": ("breaks again and again", "red"),
+    "needs_attention": ("needs your attention", "red"),
+}
+_TROUBLES: Final = {
+    "errors": "error",
+    "unknown_events": "unknown event",
+    "malformed_events": "malformed event",
+    "bad_frames": "bad frame",
+    "ignored_requests": "ignored request",
+}
+_ENGINES: Final = {"local": "the embedded engine", "service": "the service"}
+
+
+def render_status(
+    status: Mapping[str, Any], *, colour: bool = False, width: int = 80, zone: tzinfo | None = None
+) -> str:
+    """The answer of ``status`` on about a dozen lines, the most urgent first."""
+    look = Look(colour, width, zone)
+    head = f"hudd {line(status.get('version')) or '?'}"
+    if status.get("pid"):
+        head += f", pid {line(status['pid'])}"
+    if status.get("uptime_s") is not None:
+        head += f", up {span(status['uptime_s'])}"
+    rows = [
+        *_connection_rows(status, look),
+        _sending_row(status),
+        *_pause_rows(status, look),
+        *_capture_rows(status),
+        ("last", _ages(status), None),
+        ("notes", _counts(status), None),
+        *_trouble_rows(status),
+        ("cost today", _today(mapping(status.get("cost_today"))), None),
+        ("subscribers", _subscribers(mapping(status.get("subscribers"))), None),
+        *_place_rows(status),
+    ]
+    lines = [look.paint(head, "bold"), *(_row(label, text, colour, look) for label, text, colour in rows if text)]
+    errors = objects(status.get("last_errors"))
+    if errors:
+        lines += ["", look.paint("last errors", "bold"), *(_error(error, look, whole=False) for error in errors)]
+    return "\n".join(lines)
+
+
+_Row = tuple[str, str, Colour | None]
+
+
+def _row(label: str, text: str, colour: Colour | None, look: Look) -> str:
+    block = hang(f"  {label}", text, look, indent=_LABEL_COLUMN + 2)
+    # Only the first line holds the label; colours go on after wrapping, they take no columns.
+    start = f"  {label}".ljust(_LABEL_COLUMN + 2)
+    body = block[len(start) :]
+    return look.paint(start, "dim") + (look.paint(body, colour) if colour else body)
+
+
+def _connection_rows(status: Mapping[str, Any], look: Look) -> list[_Row]:
+    word = line(status.get("connection"))
+    text, colour = _CONNECTIONS.get(word, (word or "unknown", "yellow"))
+    if status.get("connection_since"):
+        text += f" since {look.day_time(status['connection_since'])}"
+    if status.get("rollover"):
+        text += ", moving to a new session"
+    if status.get("next_try_s") is not None:
+        text += f", next try in {span(status['next_try_s'])}"
+    sentence = line(status.get("sentence"))
+    answering = _ENGINES.get(line(status.get("engine")), line(status.get("engine")))
+    model = line(status.get("model"))
+    engine = ", ".join(part for part in (answering, model) if part)
+    session = mapping(status.get("session"))
+    if session.get("id"):
+        engine += f", session {line(session['id'])}"
+        if session.get("seconds_left") is not None:
+            engine += f" for {span(session['seconds_left'])} more"
+    if status.get("responding"):
+        engine += f", answering {count(status['responding'], 'question')}"
+    return [("connection", text, colour), ("", sentence, colour), ("answers by", engine, None)]
+
+
+def _sending_row(status: Mapping[str, Any]) -> _Row:
+    sending = mapping(status.get("sending"))
+    if not sending:
+        return ("sending", "", None)
+    if sending.get("allowed"):
+        return ("sending", "yes", "green")
+    reasons = ", ".join(line(reason).replace("_", " ") for reason in sending.get("reasons") or ())
+    return ("sending", f"no: {reasons}" if reasons else "no", "yellow")
+
+
+def _pause_rows(status: Mapping[str, Any], look: Look) -> list[_Row]:
+    pause = mapping(status.get("pause"))
+    if not pause:
+        return []
+    text = f"since {look.day_time(pause.get('since'))}, "
+    text += f"until {look.day_time(pause['until'])}" if pause.get("until") else "until hudctl resume"
+    why = line(pause.get("why"))
+    return [("pause", f"{text} ({why})" if why else text, "yellow")]
+
+
+def _capture_rows(status: Mapping[str, Any]) -> list[_Row]:
+    capture = mapping(status.get("capture"))
+    if not capture:
+        return []
+    state = line(capture.get("state")).replace("_", " ") or "unknown"
+    text = f"{state} by {line(capture['backend'])}" if capture.get("backend") else state
+    if capture.get("damage"):
+        text += ", told of changes"
+    rows: list[_Row] = [("screen", text, None if state == "watching" else "red")]
+    warnings = [line(capture.get(name)) for name in ("sentence", "degraded")]
+    rows.extend(("", warning, "yellow") for warning in warnings)
+    for source in objects(capture.get("sources")):
+        text = " ".join(part for part in (line(source.get("kind")), line(source.get("name"))) if part)
+        rect = source.get("rect")
+        sides = [line(side) for side in cast("Iterable[object]", rect)] if isinstance(rect, list | tuple) else []
+        if len(sides) == 4:
+            text += f", {sides[2]}x{sides[3]} at {sides[0]},{sides[1]}"
+        if source.get("looked_s_ago") is not None:
+            text += f", looked {span(source['looked_s_ago'])} ago"
+        reason = line(source.get("last_reason"))
+        rows.append(("", f"{text}: {reason}" if reason else text, None))
+    return rows
+
+
+def _ages(status: Mapping[str, Any]) -> str:
+    ages = mapping(status.get("ages_s"))
+    return ", ".join(
+        f"{name} {span(ages[name])} ago" if ages[name] is not None else f"no {name} yet"
+        for name in ("frame", "note", "event")
+        if name in ages
+    )
+
+
+def _counts(status: Mapping[str, Any]) -> str:
+    counters = mapping(status.get("counters"))
+    if not counters:
+        return ""
+    frames, same = count(counters.get("frames"), "frame"), f"{number_or_none(counters.get('same')) or 0:,}"
+    parts = [count(counters.get("notes"), "note")]
+    parts += [f"{counters[name]:,} {name}" for name in ("unchanged", "failed") if number_or_none(counters.get(name))]
+    held = [
+        f"{counters[name]:,} {name}" for name in ("replaced", "withheld", "echo") if number_or_none(counters.get(name))
+    ]
+    sent = f"{number_or_none(counters.get('sent')) or 0:,} sent"
+    return f"{', '.join(parts)}; {frames}, {same} the same, {', '.join([sent, *held])}"
+
+
+def _trouble_rows(status: Mapping[str, Any]) -> list[_Row]:
+    counters = mapping(status.get("counters"))
+    told = [count(counters[name], noun) for name, noun in _TROUBLES.items() if number_or_none(counters.get(name))]
+    rows: list[_Row] = [("trouble", ", ".join(told), "yellow")]
+    journal = mapping(status.get("journal"))
+    if journal.get("set_aside"):
+        rows.append(("", f"the old journal was damaged and set aside as {line(journal['set_aside'])}", "red"))
+    advice = line(mapping(status.get("reading")).get("advice"))
+    return [*rows, ("reading", advice, "yellow")]
+
+
+def _today(cost: Mapping[str, Any]) -> str:
+    if not cost:
+        return ""
+    text = money(cost.get("microusd"))
+    if cost.get("cap_microusd") is not None:
+        text += f" of {money(cost['cap_microusd'])}"
+    if number_or_none(cost.get("reserved_microusd")):
+        text += f", {money(cost['reserved_microusd'])} more reserved"
+    return f"{text}, {count(cost.get('answers'), 'answer')}"
+
+
+def _subscribers(subscribers: Mapping[str, Any]) -> str:
+    if not subscribers:
+        return ""
+    topics = ", ".join(
+        f"{line(topic) or 'all'} {line(number)}"
+        for topic, number in sorted(mapping(subscribers.get("by_topic")).items())
+    )
+    total = line(subscribers.get("total")) or "0"
+    return f"{total} ({topics})" if topics else total
+
+
+def _place_rows(status: Mapping[str, Any]) -> list[_Row]:
+    sockets, journal = mapping(status.get("sockets")), mapping(status.get("journal"))
+    return [
+        ("sockets", ", ".join(line(sockets[name]) for name in ("control", "notes") if sockets.get(name)), None),
+        ("journal", line(journal.get("path")), None),
+    ]
+
+
+def render_errors(
+    errors: Mapping[str, Any], *, colour: bool = False, width: int = 80, zone: tzinfo | None = None
+) -> str:
+    """The answer of ``errors``: a sentence for people, and below it the service's own words."""
+    look = Look(colour, width, zone)
+    found = objects(errors.get("errors"))
+    if not found:
+        return "No errors."
+    lines: list[str] = []
+    for error, day in zip(found, days_between(found, look), strict=True):
+        if day:
+            lines.append(look.paint(day, "bold"))
+        lines.append(_error(error, look, whole=True))
+    return "\n".join(lines)
+
+
+def _error(error: Mapping[str, Any], look: Look, *, whole: bool) -> str:
+    head = f"{look.time(error.get('time'))}  "
+    sentence = clean(error.get("sentence") or error.get("message") or "An error without words.").strip()
+    block = hang(head, sentence, look)
+    body = block[len(head) :]
+    text = look.paint(block[: len(head)], "dim") + (look.paint(body, "red") if error.get("fatal") else body)
+    if not whole:
+        return text
+    names = {
+        "type": "",
+        "code": "",
+        "param": "param ",
+        "http_status": "HTTP ",
+        "close_code": "close ",
+        "close_reason": "",
+        "event_id": "event ",
+        "session_id": "session ",
+    }
+    raw = [f"{word}{line(error[name])}" for name, word in names.items() if error.get(name) not in (None, "")]
+    message = line(error.get("message"))
+    if message and message not in sentence:
+        raw.append(f"“{message}”")
+    if not raw:
+        return text
+    return f"{text}\n{look.paint(hang('', ' · '.join(raw), look, indent=cells(head)), 'dim')}"

@@ -1,0 +1,79 @@
+"""What people write for times: ``2h``, ``14:00``, ``yesterday``, ISO 8601. Pure; the present is an argument."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, tzinfo
+from typing import Final
+
+_UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+_CLOCK: Final = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
+
+
+def parse_duration(text: str) -> float:
+    """``90s``, ``15m``, ``1h30m`` as seconds.
+
+    Raises:
+        ValueError: It is no duration; the sentence says what one looks like.
+    """
+    parts = _DURATION.findall(text)
+    if not parts or "".join(n + u for n, u in parts) != text:
+        raise ValueError(f"{text!r} is no duration; write for instance 90s, 15m, 2h or 1h30m")
+    seconds = sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+    if not 0 < seconds < 1e10:
+        raise ValueError(f"{text!r} is no duration that makes sense")
+    return seconds
+
+
+def parse_moment(text: str, *, now: datetime) -> float:
+    """A moment as seconds since 1970: a duration back from now, a time of today, a word, a date or ISO 8601.
+
+    Args:
+        text: ``2h``, ``14:00``, ``today``, ``yesterday``, ``2026-11-21``, ``2026-11-21T10:00``, with or without a zone.
+        now: The present, with the local zone.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    zone = now.tzinfo
+    if text == "now":
+        return now.timestamp()
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if text == "today":
+        return _local(midnight, zone)
+    if text == "yesterday":
+        return _local(midnight - timedelta(days=1), zone)
+    if _DURATION.match(text) and ":" not in text and "-" not in text:
+        return now.timestamp() - parse_duration(text)
+    clock = _CLOCK.fullmatch(text)
+    try:
+        if clock:
+            hour, minute, second = int(clock[1]), int(clock[2]), int(clock[3] or 0)
+            return _local(midnight.replace(hour=hour, minute=minute, second=second), zone)
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no time; write for instance 2h (ago), 14:00, today, 2026-11-21 or 2026-11-21T10:00"
+        ) from None
+    return moment.timestamp() if moment.tzinfo else _local(moment, zone)
+
+
+def parse_until(text: str, *, now: datetime) -> float:
+    """A moment to come, as seconds since 1970; a time of day that is past means tomorrow's.
+
+    Raises:
+        ValueError: It is no time, or past.
+    """
+    moment = parse_moment(text, now=now)
+    if moment <= now.timestamp() and _CLOCK.fullmatch(text):
+        moment += 86400
+    if moment <= now.timestamp():
+        raise ValueError(f"{text!r} is past")
+    return moment
+
+
+def _local(moment: datetime, zone: tzinfo | None) -> float:
+    """The timestamp of a local time; a naive one is read by the system's rules, so that summer time is right."""
+    del zone
+    return moment.replace(tzinfo=None).timestamp()

@@ -1,0 +1,258 @@
+"""``hudctl try``: a daemon on the embedded engine in temporary folders, for a minute; nothing is left behind.
+
+Keys, settings and a running daemon are ignored: the child gets an environment of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from hudctl import render
+from hudctl.client import Client
+from hudctl.errors import HudctlError, NotRunningError
+from hudctl.feed import Feed
+from hudctl.verbs import colours, print_json, width
+from hudd.wire import table
+from hudd.wire.messages import Note
+
+START_S: Final = 20.0  # a cold interpreter on a slow disk
+STOP_S: Final = 8.0
+FIRST_LOOK_S: Final = 5.0
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the trial has shown so far."""
+
+    notes: list[Note] = field(default_factory=list[Note])
+    status: dict[str, Any] = field(default_factory=dict[str, Any])
+    cost: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def run_trial(*, seconds: float, pictures: str | None, as_json: bool) -> int:
+    """Run the trial and print what it did.
+
+    Args:
+        seconds: How long to watch.
+        pictures: A folder to show instead of the screen, or None for the screen.
+        as_json: Notes and summary as JSON, one object a line.
+
+    Returns:
+        0 when at least one note was written, 1 otherwise.
+    """
+    if seconds <= 0:
+        raise ValueError("--seconds is a positive number")
+    if pictures is not None and not Path(pictures).is_dir():
+        raise ValueError(f"--pictures {pictures} is no folder")
+    say = _teller(quiet=as_json)
+    seen = Seen()
+    with _ended_by_signals():
+        source = f"pictures:{Path(pictures).resolve()}" if pictures is not None else "auto"
+        say("Trying hudd: local engine, temporary folders, no key; nothing leaves this machine.")
+        code = _watch(source, seconds, seen, as_json=as_json, say=say)
+        if code is None:
+            # No display: the reason was said, the shipped pictures take its place.
+            code = _watch(f"pictures:{_shipped_pictures()}", seconds, seen, as_json=as_json, say=say)
+    _summary(seen, as_json=as_json, say=say)
+    if code:
+        return code
+    return table.EXIT_OK if seen.notes else table.EXIT_FAILED
+
+
+def _watch(source: str, seconds: float, seen: Seen, *, as_json: bool, say: Teller) -> int | None:
+    """Run one daemon on one source. None: there is no display; otherwise an exit code."""
+    with tempfile.TemporaryDirectory(prefix="hudd-try-") as folder:
+        environ = _environment(Path(folder), source, seconds)
+        with _daemon(environ, Path(folder) / "log") as process:
+            try:
+                client = _connected(process, environ, Path(folder) / "log")
+            except HudctlError as error:
+                print(f"hudctl: {error}", file=sys.stderr)
+                return error.exit_code
+            with client:
+                missing = _no_display(client) if source == "auto" else ""
+                if missing:
+                    say(f"{missing}\nSo here are pictures that ship with hudd instead.")
+                    return None
+                say(_what_is_watched(client.status(), source, seconds))
+                _print_notes(environ, seconds, seen, as_json=as_json)
+                seen.status = client.status()
+                seen.cost = client.call("cost")
+    return table.EXIT_OK
+
+
+class Teller:
+    """Prints sentences for people, or nothing."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+
+    def __call__(self, sentence: str) -> None:
+        if not self._quiet:
+            print(sentence, flush=True)
+
+
+def _teller(*, quiet: bool) -> Teller:
+    return Teller(quiet=quiet)
+
+
+def _shipped_pictures() -> Path:
+    return Path(str(files("hudd") / "data" / "pictures"))
+
+
+def _environment(folder: Path, source: str, seconds: float) -> dict[str, str]:
+    """The present environment without anything that speaks of hudd or of keys."""
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("HUDD_") and k != "OPENAI_API_KEY"}
+    config = folder / "config.toml"
+    config.write_text("", encoding="utf-8")
+    count = max(1, len(list(_shipped_pictures().glob("*.png"))))
+    return environ | {
+        "HUDD_RUNTIME_DIR": str(folder / "run"),
+        "HUDD_STATE_DIR": str(folder / "state"),
+        "HUDD_CONFIG": str(config),
+        "HUDD_SCREEN_SOURCE": source,
+        "HUDD_SCREEN_PICTURES_INTERVAL_S": f"{max(1.0, min(8.0, (seconds - 4) / count)):.1f}",
+    }
+
+
+@contextlib.contextmanager
+def _daemon(environ: dict[str, str], log_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hudd"], env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _connected(process: subprocess.Popen[bytes], environ: dict[str, str], log_path: Path) -> Client:
+    """A client of the daemon that was just started, when it is ready to answer questions."""
+    end = time.monotonic() + START_S
+    while True:
+        client = None
+        try:
+            client = Client(timeout_s=10.0, runtime_dir=environ["HUDD_RUNTIME_DIR"])
+            client.call("wait", **{"for": "connected"})
+        except HudctlError as error:
+            if client is not None:
+                client.close()
+            if process.poll() is not None:
+                last = log_path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+                reason = last[-1] if last else "it printed nothing"
+                raise HudctlError(f"The daemon of the trial ended at once: {reason}") from error
+            if time.monotonic() > end:
+                raise
+            if not isinstance(error, NotRunningError):
+                raise
+            time.sleep(0.05)
+        else:
+            return client
+
+
+def _no_display(client: Client) -> str:
+    """The sentence about a missing display, or '' when the screen is watched."""
+    end = time.monotonic() + FIRST_LOOK_S
+    while time.monotonic() < end:
+        capture = client.status()["capture"]
+        if capture["state"] == "watching":
+            return ""
+        if capture["state"] in {"no_display", "failed"}:
+            return str(capture["sentence"])
+        time.sleep(0.1)
+    return "The screen could not be looked at in time."
+
+
+def _what_is_watched(status: dict[str, Any], source: str, seconds: float) -> str:
+    names = ", ".join(s["name"] for s in status["capture"]["sources"]) or "the screen"
+    what = "pictures" if source.startswith("pictures:") else f"{names} by {status['capture']['backend']}"
+    advice = (status.get("reading") or {}).get("advice")
+    return f"Watching {what} for {seconds:.0f} seconds (ctrl-C ends it).\n" + (f"{advice}\n" if advice else "")
+
+
+def _print_notes(environ: dict[str, str], seconds: float, seen: Seen, *, as_json: bool) -> None:
+    """Print notes as they come until the time is over."""
+    window = os.environ.get("WINDOWID", "") if sys.stdout.isatty() else ""
+    feed = Feed(
+        after=0,
+        runtime_dir=environ["HUDD_RUNTIME_DIR"],
+        window=int(window) if window.isdigit() else None,
+        streaming=True,
+    )
+    timer = threading.Timer(seconds, feed.stop)
+    timer.start()
+    try:
+        with feed:
+            for note in feed:
+                seen.notes.append(note)
+                if as_json:
+                    print_json({"schema": 1, "note": note.to_json()})
+                elif note.kind == "note":
+                    print(render.render_note(note.to_json(), colour=colours(), width=width()), flush=True)
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into an ordinary end, so that the daemon is stopped and the folders removed."""
+
+    def stop(signum: int, frame: object) -> None:
+        del signum, frame
+        raise KeyboardInterrupt
+
+    before = {s: signal.signal(s, stop) for s in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _summary(seen: Seen, *, as_json: bool, say: Teller) -> None:
+    counters = seen.status.get("counters", {})
+    by_model = {row["model"]: row["microusd"] for row in seen.cost.get("if_service", [])}
+    body = {
+        "schema": 1,
+        "summary": {
+            "notes": sum(1 for n in seen.notes if n.kind == "note"),
+            "unchanged": sum(1 for n in seen.notes if n.kind == "unchanged"),
+            "failed": sum(1 for n in seen.notes if n.kind == "failed"),
+            "frames": counters.get("frames", 0),
+            "sent": counters.get("sent", 0),
+            "microusd": 0,
+            "if_service": by_model,
+        },
+    }
+    if as_json:
+        print_json(body)
+        return
+    summary = body["summary"]
+    say("")
+    say(
+        f"Done: looked {summary['frames']} times, asked {summary['sent']} times, wrote {summary['notes']} notes. "
+        "Cost: nothing, the local engine is free."
+    )
+    if by_model:
+        prices = ", ".join(f"{render.money(cost)} with {model}" for model, cost in by_model.items() if cost is not None)
+        say(f"At the real service the same questions would have cost {prices}.")
+    say("Nothing is left running; the temporary folders are removed.")

@@ -1,0 +1,291 @@
+"""One function per verb: ask the daemon, print what ``render`` returns, give the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+from hudctl import render, times
+from hudctl.client import Client
+from hudctl.errors import HudctlError
+from hudd.wire import table
+
+SCHEMA: Final = 1
+
+
+def colours(stream: Any = None) -> bool:
+    """Whether to colour: only on a terminal, and not when NO_COLOR is set."""
+    target = sys.stdout if stream is None else stream
+    return target.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def width() -> int:
+    """Columns of the terminal; 100 when there is none."""
+    return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 100
+
+
+def now_local() -> datetime:
+    """The present with the local zone."""
+    return datetime.now().astimezone()
+
+
+def print_json(body: dict[str, Any]) -> None:
+    """One object on one line."""
+    print(json.dumps(body, ensure_ascii=False), flush=True)
+
+
+def print_error(error: HudctlError, *, as_json: bool) -> None:
+    """The sentence on stderr; with --json the object on stdout as well."""
+    if as_json:
+        print_json({"schema": SCHEMA, "error": error.to_json()})
+    print(f"hudctl: {error}", file=sys.stderr)
+
+
+def client_version() -> str:
+    """The version of this installation."""
+    try:
+        return version("hudd")
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+def _connect(arguments: argparse.Namespace) -> Client:
+    return Client(timeout_s=arguments.timeout)
+
+
+def _range(arguments: argparse.Namespace) -> tuple[float | None, float | None]:
+    now = now_local()
+    since = times.parse_moment(arguments.since, now=now) if arguments.since else None
+    until = times.parse_moment(arguments.until, now=now) if arguments.until else None
+    return since, until
+
+
+def snap(arguments: argparse.Namespace) -> int:
+    """The text streams while it is written; the reply is the committed note."""
+    streamed: list[str] = []
+
+    def show(piece: str) -> None:
+        streamed.append(piece)
+        print(piece, end="", flush=True)
+
+    with _connect(arguments) as client:
+        if arguments.json:
+            print_json({"schema": SCHEMA, "note": client.snap(monitor=arguments.monitor).to_json()})
+            return table.EXIT_OK
+        try:
+            note = client.snap(monitor=arguments.monitor, on_delta=show)
+        finally:
+            if streamed:
+                print(flush=True)
+        if "".join(streamed).strip() != note.text.strip():
+            print(note.text)
+        print(render.render_snap_footer(note.to_json(), colour=colours()), file=sys.stderr)
+    return table.EXIT_OK
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """Facts."""
+    with _connect(arguments) as client:
+        body = client.status()
+    if arguments.json:
+        print_json(body)
+    else:
+        print(render.render_status(body, colour=colours(), width=width()))
+    return table.EXIT_OK
+
+
+def notes(arguments: argparse.Namespace) -> int:
+    """Notes of the past, newest first unless reversed."""
+    wanted: int = arguments.limit
+    if wanted < 0:
+        raise ValueError("--limit is a whole number, 0 for all")
+    with _connect(arguments) as client:
+        found = client.notes(
+            **_range(arguments),
+            search=arguments.search,
+            grep=arguments.grep,
+            limit=wanted or None,
+            reverse=arguments.reverse,
+        )
+    rows = [note.to_json() for note in found]
+    if arguments.json:
+        print_json({"schema": SCHEMA, "notes": rows})
+    elif rows:
+        print(render.render_notes(rows, colour=colours(), width=width()))
+    else:
+        print("No notes match.", file=sys.stderr)
+    return table.EXIT_OK
+
+
+def follow(arguments: argparse.Namespace) -> int:
+    """Catch up, then follow; ends by ctrl-C or after --limit notes."""
+    from hudctl.feed import Feed  # noqa: PLC0415 - only this verb subscribes
+
+    after: int | None = arguments.after
+    if arguments.since is not None:
+        if after is not None:
+            raise ValueError("--since and --after exclude each other")
+        moment = times.parse_moment(arguments.since, now=now_local())
+        with Client(timeout_s=5.0) as client:
+            after = client.seq_before(moment)
+    printed = 0
+    window = os.environ.get("WINDOWID", "") if sys.stdout.isatty() else ""
+    with Feed(after=after, window=int(window) if window.isdigit() else None, streaming=True) as feed:
+        for note in feed:
+            if note.kind != "note" and not arguments.all:
+                continue
+            if arguments.json:
+                print_json({"schema": SCHEMA, "note": note.to_json()})
+            else:
+                print(render.render_note(note.to_json(), colour=colours(), width=width()), flush=True)
+            printed += 1
+            if arguments.limit and printed >= arguments.limit:
+                break
+    return table.EXIT_OK
+
+
+def cost(arguments: argparse.Namespace) -> int:
+    """What was spent; today unless a range is given."""
+    chosen = _range(arguments)
+    if arguments.today and chosen:
+        raise ValueError("--today excludes --since and --until")
+    if not chosen:
+        chosen["since"] = times.parse_moment("today", now=now_local())
+    with _connect(arguments) as client:
+        body = client.call("cost", **chosen)
+    if arguments.json:
+        print_json(body)
+    else:
+        print(render.render_cost(body, colour=colours(), width=width()))
+    return table.EXIT_OK
+
+
+def errors(arguments: argparse.Namespace) -> int:
+    """What went wrong."""
+    with _connect(arguments) as client:
+        body = client.call("errors", **_range(arguments), limit=arguments.limit)
+    if arguments.json:
+        print_json(body)
+    elif body["errors"]:
+        print(render.render_errors(body, colour=colours(), width=width()))
+    else:
+        print("No errors.")
+    return table.EXIT_OK
+
+
+def pause(arguments: argparse.Namespace) -> int:
+    """For a duration, until a time, or until resumed."""
+    params: dict[str, Any] = {"why": arguments.why}
+    if arguments.duration and arguments.until:
+        raise ValueError("a duration and --until exclude each other")
+    if arguments.duration:
+        params["for_s"] = times.parse_duration(arguments.duration)
+    elif arguments.until:
+        now = now_local()
+        params["for_s"] = times.parse_until(arguments.until, now=now) - now.timestamp()
+    with _connect(arguments) as client:
+        body = client.call("pause", **params)
+    if arguments.json:
+        print_json({"schema": SCHEMA, **body})
+    elif body["until"]:
+        print(f"Paused until {render.local_time(body['until'])}.")
+    else:
+        print("Paused until `hudctl resume`.")
+    return table.EXIT_OK
+
+
+def resume(arguments: argparse.Namespace) -> int:
+    """End a pause."""
+    with _connect(arguments) as client:
+        body = client.call("resume")
+    if arguments.json:
+        print_json({"schema": SCHEMA, **body})
+    elif body["sending"]["allowed"]:
+        print("Resumed.")
+    else:
+        print(f"Resumed, but nothing is sent yet: {', '.join(body['sending']['reasons'])}.")
+    return table.EXIT_OK
+
+
+def wait(arguments: argparse.Namespace) -> int:
+    """Wait for a state; exit 5 when it did not come in time."""
+    with _connect(arguments) as client:
+        body = client.call("wait", **{"for": arguments.goal})
+    if arguments.json:
+        print_json({"schema": SCHEMA, **body})
+    else:
+        print({"ready": "Ready.", "connected": "Connected.", "note": "A note was written."}[arguments.goal])
+    return table.EXIT_OK
+
+
+def config(arguments: argparse.Namespace) -> int:
+    """Every setting; the default file works without a daemon."""
+    if arguments.default:
+        return _run_hudd("--print-default-config")
+    with _connect(arguments) as client:
+        body = client.call("config")
+    if arguments.json:
+        print_json(body)
+    else:
+        print(render.render_config(body, colour=colours(), width=width()))
+    return table.EXIT_OK
+
+
+def show_version(arguments: argparse.Namespace) -> int:
+    """Both versions; the daemon's is missing when it does not run, which is no failure here."""
+    from hudctl.errors import NotRunningError  # noqa: PLC0415 - beside its only use
+
+    body: dict[str, Any] = {
+        "schema": SCHEMA,
+        "hudctl": client_version(),
+        "protocol": [table.PROTOCOL_OLDEST, table.PROTOCOL_NEWEST],
+        "hudd": None,
+    }
+    try:
+        with _connect(arguments) as client:
+            body["hudd"] = client.hello()
+    except NotRunningError as error:
+        body["sentence"] = str(error)
+    if arguments.json:
+        print_json(body)
+    else:
+        print(f"hudctl {body['hudctl']} (protocol {table.PROTOCOL_OLDEST} to {table.PROTOCOL_NEWEST})")
+        daemon = body["hudd"]
+        print(f"hudd {daemon['version']} (pid {daemon['pid']})" if daemon else "hudd is not running")
+    return table.EXIT_OK
+
+
+def trial(arguments: argparse.Namespace) -> int:
+    """The minute of ``hudctl try``."""
+    from hudctl.trial import run_trial  # noqa: PLC0415 - only this verb starts processes
+
+    return run_trial(seconds=arguments.seconds, pictures=arguments.pictures, as_json=arguments.json)
+
+
+def _run_hudd(*flags: str) -> int:
+    import subprocess  # noqa: PLC0415 - only for what lives in the daemon's package
+
+    return subprocess.run([sys.executable, "-m", "hudd", *flags], check=False).returncode
+
+
+VERBS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
+    "try": trial,
+    "snap": snap,
+    "status": status,
+    "notes": notes,
+    "follow": follow,
+    "cost": cost,
+    "errors": errors,
+    "pause": pause,
+    "resume": resume,
+    "wait": wait,
+    "config": config,
+    "version": show_version,
+}

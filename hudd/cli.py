@@ -1,0 +1,117 @@
+"""The command line of hudd: flags, sub-commands, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+from hudd.config.loader import Loaded, default_toml, load
+from hudd.errors import EXIT_OK, EXIT_USAGE, HuddError, SettingsError
+
+DESCRIPTION: Final = (
+    "Watches the screen and keeps short, true notes of what is on it. Runs in the foreground and logs to stderr; "
+    "hudctl is its client."
+)
+EPILOG: Final = "exit codes: 0 ok, 1 internal, 64 usage, 69 another hudd runs, 74 storage, 77 permissions, 78 settings"
+
+
+def program_version() -> str:
+    """The version of this installation."""
+    try:
+        return version("hudd")
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line; README and the tests read it too."""
+    from hudd.engine.command import add_engine_arguments  # noqa: PLC0415 - loads the engine only where it is wanted
+
+    parser = argparse.ArgumentParser(prog="hudd", description=DESCRIPTION, epilog=EPILOG)
+    parser.add_argument("--config", metavar="FILE", type=Path, help="settings file instead of the usual one")
+    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help="overrides [log] level")
+    parser.add_argument("--check", action="store_true", help="check the settings, print what is wrong, and end")
+    parser.add_argument("--print-default-config", action="store_true", help="print a settings file with every default")
+    parser.add_argument("--version", action="version", version=f"hudd {program_version()}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    engine = commands.add_parser(
+        "engine",
+        help="run only the embedded engine: a free local Realtime server",
+        description="Runs the embedded engine alone, a free local Realtime server for anybody's tests.",
+    )
+    add_engine_arguments(engine)
+    gate = commands.add_parser(
+        "gate",
+        help="say which pictures of a folder would be sent, and why",
+        description="Says for a folder of pictures which of them the change gate would send, and why.",
+    )
+    gate.add_argument("directory", metavar="DIR", type=Path, help="a folder of PNG or JPEG files, taken in name order")
+    gate.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run hudd and return its exit code."""
+    parser = build_parser()
+    try:
+        arguments = parser.parse_args(argv)
+    except SystemExit as stop:  # argparse has printed its sentence
+        return EXIT_USAGE if stop.code else EXIT_OK
+    try:
+        return _run(arguments)
+    except SettingsError as error:
+        for problem in error.problems:
+            print(f"hudd: {problem}", file=sys.stderr)
+        return error.exit_code
+    except HuddError as error:
+        print(f"hudd: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return EXIT_OK
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.print_default_config:
+        print(default_toml(), end="")
+        return EXIT_OK
+    if arguments.command == "engine":
+        from hudd.engine.command import run_engine  # noqa: PLC0415 - the daemon never runs it in its own process
+
+        return run_engine(arguments)
+    loaded = _load(arguments)
+    if arguments.command == "gate":
+        return _gate(arguments, loaded)
+    if arguments.check:
+        print("The settings are fine.")
+        return EXIT_OK
+    from hudd.app import run_daemon  # noqa: PLC0415 - --version and --check must not pay for it
+
+    return asyncio.run(run_daemon(loaded, environ=dict(os.environ), version=program_version()))
+
+
+def _load(arguments: argparse.Namespace) -> Loaded:
+    flags: dict[str, object] = {}
+    if arguments.log_level:
+        flags["log.level"] = arguments.log_level
+    return load(config=arguments.config, environ=dict(os.environ), flags=flags)
+
+
+def _gate(arguments: argparse.Namespace, loaded: Loaded) -> int:
+    from hudd.screen.judge import judge_folder  # noqa: PLC0415 - loads numpy and Pillow
+
+    verdicts = list(judge_folder(arguments.directory, loaded.settings.gate))
+    if arguments.json:
+        print(json.dumps({"schema": 1, "pictures": [v.to_json() for v in verdicts]}))
+        return EXIT_OK
+    for verdict in verdicts:
+        print(f"{verdict.action:<5}  {verdict.reason:<14} {verdict.file}")
+    sent = sum(1 for v in verdicts if v.action == "send")
+    print(f"{sent} of {len(verdicts)} pictures would be sent.")
+    return EXIT_OK

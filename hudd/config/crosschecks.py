@@ -1,0 +1,159 @@
+"""Checks between settings that are each right by themselves, and of texts that have a form. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlsplit
+
+from hudd.config.settings import Settings
+from hudd.config.toml_values import show
+
+Check = Callable[[Settings], str]
+
+_SOURCES: Final = ("auto", "mss")
+
+
+def problems(settings: Settings, wrong: frozenset[str]) -> list[str]:
+    """One sentence for each check that fails; checks that lean on a key in ``wrong`` are left out."""
+    sentences = [check(settings) for needed, check in CHECKS if not wrong & set(needed)]
+    return [sentence for sentence in sentences if sentence]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only mean this machine."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _looks(settings: Settings) -> str:
+    screen = settings.screen
+    if screen.max_interval_s >= screen.interval_s:
+        return ""
+    return (
+        f"[screen] max_interval_s is {screen.max_interval_s:g} and interval_s is {screen.interval_s:g}; "
+        "max_interval_s must be at least interval_s."
+    )
+
+
+def _settling(settings: Settings) -> str:
+    gate = settings.gate
+    if gate.max_settle_s >= gate.settle_s:
+        return ""
+    return (
+        f"[gate] max_settle_s is {gate.max_settle_s:g} and settle_s is {gate.settle_s:g}; "
+        "max_settle_s must be at least settle_s."
+    )
+
+
+def _heartbeat(settings: Settings) -> str:
+    gate = settings.gate
+    if gate.heartbeat_s == 0 or gate.heartbeat_s >= gate.min_interval_s:
+        return ""
+    return (
+        f"[gate] heartbeat_s is {gate.heartbeat_s:g} and min_interval_s is {gate.min_interval_s:g}; "
+        "heartbeat_s must be 0 or at least min_interval_s."
+    )
+
+
+def _answering(settings: Settings) -> str:
+    session = settings.session
+    if session.response_done_s >= session.first_delta_s:
+        return ""
+    return (
+        f"[session] response_done_s is {session.response_done_s:g} and first_delta_s is {session.first_delta_s:g}; "
+        "an answer cannot be complete before its first text: response_done_s must be at least first_delta_s."
+    )
+
+
+def _retention(settings: Settings) -> str:
+    session = settings.session
+    if session.history_tokens == 0 or session.history_tokens * session.retention_ratio >= 1:
+        return ""
+    return (
+        f"[session] retention_ratio {session.retention_ratio:g} of history_tokens {session.history_tokens} keeps "
+        "nothing at a cut; raise retention_ratio, or set history_tokens = 0 for no history at all."
+    )
+
+
+def _url(settings: Settings) -> str:
+    url = settings.realtime.url
+    # The whole address is not repeated in a sentence: it may hold a password.
+    place = "[realtime] url"
+    if any(character.isspace() or not character.isprintable() for character in url):
+        return f"{place} has a space or a control character in it; remove it."
+    try:
+        parts = urlsplit(url)
+        port, host = parts.port, parts.hostname or ""
+    except ValueError as error:
+        return f"{place} is no address ({error}); write it like wss://api.openai.com/v1/realtime."
+    if parts.scheme not in ("wss", "ws"):
+        named = f"starts with {show(parts.scheme + ':')}" if parts.scheme else "has no scheme"
+        return f"{place} {named}; it must start with wss://, or with ws:// for this machine."
+    if not host or port == 0:
+        return f"{place} names no host or no usable port; write it like wss://api.openai.com/v1/realtime."
+    if parts.username is not None or parts.password is not None:
+        return f"{place} holds a user or password; put the key into HUDD_REALTIME_KEY or [realtime] key_file instead."
+    if parts.query or parts.fragment:
+        return f"{place} holds a query or fragment; leave it out: hudd adds the model by itself."
+    if parts.scheme == "ws" and not is_loopback(host):
+        return f"{place} would send pictures and key to {show(host)} unencrypted; use wss:// there."
+    return ""
+
+
+def _model(settings: Settings) -> str:
+    model = settings.realtime.model
+    if model and len(model) <= 200 and model.isprintable() and not any(letter.isspace() for letter in model):
+        return ""
+    return f"[realtime] model is {show(model)}; write the name of a model, without spaces, like gpt-realtime-1.5."
+
+
+def _key_file(settings: Settings) -> str:
+    if not settings.realtime.key_file.strip().startswith(("sk-", "ek_")):
+        return ""
+    # Not repeated: it is a key.
+    return (
+        "[realtime] key_file holds what looks like a key; put the key into a file of mode 0600 and write the path "
+        "of that file here."
+    )
+
+
+def _source(settings: Settings) -> str:
+    source = settings.screen.source
+    word, colon, folder = source.partition(":")
+    if source in _SOURCES or (word == "pictures" and colon and folder):
+        return ""
+    if word == "pictures":
+        return '[screen] source names no folder; write it like "pictures:/home/me/shots".'
+    near = difflib.get_close_matches(word[:80], [*_SOURCES, "pictures"], n=1)
+    meant = f"; did you mean {'pictures:DIR' if near[0] == 'pictures' else near[0]}?" if near else ""
+    return f'[screen] source is {show(source)}; it must be "auto", "mss" or "pictures:DIR"{meant or "."}'
+
+
+def _monitors(settings: Settings) -> str:
+    names = settings.screen.monitors
+    if any(not name.strip() for name in names):
+        return "[screen] monitors has an empty name in it; name each monitor, or leave the list empty for all."
+    if len(set(names)) != len(names):
+        return "[screen] monitors names one monitor twice; name each once."
+    return ""
+
+
+CHECKS: Final[tuple[tuple[tuple[str, ...], Check], ...]] = (
+    (("realtime.model",), _model),
+    (("realtime.url",), _url),
+    (("realtime.key_file",), _key_file),
+    (("session.history_tokens", "session.retention_ratio"), _retention),
+    (("session.first_delta_s", "session.response_done_s"), _answering),
+    (("screen.source",), _source),
+    (("screen.monitors",), _monitors),
+    (("screen.interval_s", "screen.max_interval_s"), _looks),
+    (("gate.settle_s", "gate.max_settle_s"), _settling),
+    (("gate.heartbeat_s", "gate.min_interval_s"), _heartbeat),
+)

@@ -1,0 +1,184 @@
+"""Every setting of hudd: its type, default, unit, bounds and reason. Pure; nothing is read here.
+
+One class per section of ``config.toml``; sections are one word, keys flat. The loader, ``hudctl config``, the README's
+table and the environment names ``HUDD_<SECTION>_<KEY>`` are all made from these classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, Literal
+
+
+def setting(
+    default: Any,
+    doc: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    secret: bool = False,
+    live: bool = False,
+) -> Any:
+    """Declare one key.
+
+    Args:
+        default: Value when nothing sets it.
+        doc: One sentence for a person, with the unit.
+        low: Smallest allowed number.
+        high: Largest allowed number.
+        secret: Never shown.
+        live: A reload applies it without a restart.
+    """
+    metadata = {"doc": doc, "low": low, "high": high, "secret": secret, "live": live}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class RealtimeSettings:
+    """Which engine answers, and where it is."""
+
+    use: Literal["local", "service"] = setting(
+        "local", "Who answers: local (the embedded engine, free, offline) or service (the paid Realtime API)."
+    )
+    model: str = setting("gpt-realtime-1.5", "Model name, as the endpoint spells it (a vendor prefix is allowed).")
+    url: str = setting(
+        "wss://api.openai.com/v1/realtime", "Endpoint without query: a wss:// or ws:// address; model is added to it."
+    )
+    key_file: str = setting("", "File (mode 0600) that holds the key for the service; ~ is allowed.")
+    connect_s: float = setting(10.0, "Seconds to open the connection.", low=1, high=120)
+    ping_timeout_s: float = setting(
+        60.0, "Seconds without a pong until the connection counts as dead.", low=5, high=600
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """What the model is told and how much it remembers."""
+
+    memory: Literal["window"] = setting(
+        "window", "window: each question carries a short text history and nothing accumulates at the service."
+    )
+    history_tokens: int = setting(300, "Text tokens of recent notes that a question carries.", low=0, high=20000)
+    retention_ratio: float = setting(
+        0.5, "Share of history_tokens that is kept when the history is cut.", low=0.0, high=1.0
+    )
+    max_output_tokens: int = setting(200, "Longest answer, in tokens.", low=16, high=4096)
+    created_s: float = setting(10.0, "Seconds until session.created must have come.", low=1, high=120)
+    updated_s: float = setting(10.0, "Seconds until session.updated must have come.", low=1, high=120)
+    response_created_s: float = setting(10.0, "Seconds until response.created must have come.", low=1, high=120)
+    first_delta_s: float = setting(20.0, "Seconds until the first text must have come.", low=1, high=300)
+    response_done_s: float = setting(60.0, "Seconds until an answer must be complete.", low=1, high=600)
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenSettings:
+    """What is looked at."""
+
+    source: str = setting("auto", "auto, mss, or pictures:DIR (the files of a folder in order, then new ones).")
+    monitors: tuple[str, ...] = setting((), "Names of the monitors to watch; empty means all.")
+    interval_s: float = setting(0.5, "Seconds between looks while things change.", low=0.05, high=3600)
+    max_interval_s: float = setting(
+        1.0, "Seconds between looks on a still screen without damage events.", low=0.05, high=3600
+    )
+    cursor: bool = setting(False, "Whether the mouse pointer is part of the picture.")
+    pictures_interval_s: float = setting(5.0, "Seconds that pictures:DIR shows one file.", low=0.05, high=3600)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSettings:
+    """What a picture looks like when it leaves."""
+
+    format: Literal["jpeg", "png"] = setting("jpeg", "jpeg or png; the service takes nothing else.")
+    quality: int = setting(75, "JPEG quality.", low=30, high=95)
+    long_side_px: int = setting(
+        1280, "Longest side after scaling; smaller pictures are not enlarged.", low=256, high=8192
+    )
+    max_bytes: int = setting(1_500_000, "Byte budget of one encoded picture.", low=20_000, high=4_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    """What counts as a change."""
+
+    settle_s: float = setting(0.4, "Seconds the screen must be still before a change is sent.", low=0, high=60)
+    max_settle_s: float = setting(
+        3.0, "Seconds after which a change is sent although the screen still moves.", low=0, high=600
+    )
+    min_interval_s: float = setting(2.0, "Least seconds between two automatic pictures of a source.", low=0, high=3600)
+    heartbeat_s: float = setting(
+        0.0, "Seconds after which a still screen is sent anyway; 0 means never.", low=0, high=86400
+    )
+    min_tiles: int = setting(2, "Changed tiles that make a change; fewer is a cursor or a clock.", low=1, high=1000)
+    luma_step: int = setting(16, "Difference in brightness (0-255) that counts.", low=1, high=255)
+
+
+@dataclass(frozen=True, slots=True)
+class NotesSettings:
+    """How notes are written."""
+
+    instructions: str = setting("", "Your own sentences, appended to the instructions that hudd ships.")
+
+
+@dataclass(frozen=True, slots=True)
+class CostSettings:
+    """How much may be spent. Local answers cost nothing and touch no cap."""
+
+    cap_day_usd: float = setting(
+        1.00, "Dollars that may be spent in a local day; 0 stops all paid sending.", low=0, high=1000
+    )
+    token_cap_day: int = setting(0, "Tokens a day for a model without a known price; 0 means none may be sent.", low=0)
+    image_tokens: int = setting(839, "Tokens reserved for one picture until usage told better.", low=1, high=100000)
+    prices_file: str = setting("", "TOML file with prices that replace or add to the shipped table; ~ is allowed.")
+
+
+@dataclass(frozen=True, slots=True)
+class JournalSettings:
+    """How the journal is kept."""
+
+    search: bool = setting(True, "Whether notes are indexed for full-text search.")
+
+
+@dataclass(frozen=True, slots=True)
+class BusSettings:
+    """The two sockets."""
+
+    note_queue: int = setting(
+        1000, "Notes held for a slow subscriber before it loses some (and replays them).", low=10, high=100000
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """The embedded engine."""
+
+    reader: Literal["auto", "tesserocr", "rapidocr", "none"] = setting("auto", "Which text recognition reads pictures.")
+    budget_s: float = setting(3.0, "Seconds that reading one picture may take.", low=0.2, high=60)
+    idle_s: float = setting(300.0, "Seconds after which the idle reader process ends.", low=1, high=86400)
+    answers: Literal["read", "canned"] = setting("read", "read: text recognition; canned: at once, for benches.")
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """The log on stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = setting("info", "Least level that is logged.", live=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All sections."""
+
+    realtime: RealtimeSettings = RealtimeSettings()
+    session: SessionSettings = SessionSettings()
+    screen: ScreenSettings = ScreenSettings()
+    picture: PictureSettings = PictureSettings()
+    gate: GateSettings = GateSettings()
+    notes: NotesSettings = NotesSettings()
+    cost: CostSettings = CostSettings()
+    journal: JournalSettings = JournalSettings()
+    bus: BusSettings = BusSettings()
+    engine: EngineSettings = EngineSettings()
+    log: LogSettings = LogSettings()
+
+
+SECTIONS: Final = tuple(f.name for f in fields(Settings))

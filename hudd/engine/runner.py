@@ -1,0 +1,151 @@
+"""Runs one dialogue: frames in, frames out, the answers it asks for, and its one timer. No socket is known here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import math
+from collections.abc import AsyncIterator, Sequence
+from typing import Final, Protocol
+
+from hudd.clock import Clock
+from hudd.engine.answers import Answerer, AnswerError
+from hudd.engine.commands import Ask, Close, Command, Forget, Send, SendRaw
+from hudd.engine.dialogue import Dialogue
+
+MAX_WAITING: Final = 1000
+"""So many frames may wait for a slow client until nothing more is read from it."""
+
+log = logging.getLogger(__name__)
+
+
+class PeerGoneError(Exception):
+    """Raised by a peer whose connection is closed."""
+
+
+class Peer(Protocol):
+    """The client, as far as the runner needs it."""
+
+    async def send(self, frame: str) -> None:
+        """Send a text frame.
+
+        Raises:
+            PeerGoneError: The connection is closed.
+        """
+        ...
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the connection; 1006 means without a close frame."""
+        ...
+
+
+class Runner:
+    """One connection's life.
+
+    Args:
+        dialogue: Decides.
+        answerer: Answers; shared by all connections.
+        clock: The dialogue's time.
+        peer: The client.
+    """
+
+    def __init__(self, dialogue: Dialogue, answerer: Answerer, clock: Clock, peer: Peer) -> None:
+        self._dialogue = dialogue
+        self._answerer = answerer
+        self._clock = clock
+        self._peer = peer
+        self._outgoing: asyncio.Queue[str | Close] = asyncio.Queue()
+        self._answers: dict[str, asyncio.Task[None]] = {}
+        self._timer: asyncio.Task[None] | None = None
+        self._timer_at = math.inf
+
+    async def run(self, frames: AsyncIterator[str | bytes]) -> None:
+        """Serve until the frames end or the dialogue closes. Cancelling ends it; nothing is left running."""
+        self._do(self._dialogue.start(self._clock.monotonic(), self._clock.wall()))
+        reader = asyncio.create_task(self._read(frames))
+        writer = asyncio.create_task(self._write())
+        try:
+            await asyncio.wait((reader, writer), return_when=asyncio.FIRST_COMPLETED)
+            for task in (reader, writer):
+                if task.done():
+                    task.result()
+        finally:
+            running = [reader, writer, *self._answers.values(), *([self._timer] if self._timer else [])]
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    async def _read(self, frames: AsyncIterator[str | bytes]) -> None:
+        async for frame in frames:
+            if isinstance(frame, str):
+                self._do(self._dialogue.receive(frame, self._clock.monotonic()))
+            else:
+                self._do(self._dialogue.receive_binary())
+            if self._outgoing.qsize() > MAX_WAITING:
+                await self._outgoing.join()
+
+    async def _write(self) -> None:
+        with contextlib.suppress(PeerGoneError):
+            while True:
+                frame = await self._outgoing.get()
+                if isinstance(frame, Close):
+                    await self._peer.close(frame.code, frame.reason)
+                    return
+                await self._peer.send(frame)
+                self._outgoing.task_done()
+
+    def _do(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            if isinstance(command, Send):
+                self._outgoing.put_nowait(json.dumps(command.event, ensure_ascii=False, separators=(",", ":")))
+            elif isinstance(command, SendRaw):
+                self._outgoing.put_nowait(command.frame)
+            elif isinstance(command, Ask):
+                self._answers[command.response_id] = asyncio.create_task(self._answer(command))
+            elif isinstance(command, Forget):
+                task = self._answers.pop(command.response_id, None)
+                if task is not None and task is not asyncio.current_task():
+                    task.cancel()
+            else:
+                self._outgoing.put_nowait(command)
+        self._set_timer()
+
+    async def _answer(self, ask: Ask) -> None:
+        now = self._clock.monotonic
+        try:
+            async with contextlib.aclosing(self._answerer.answer(ask)) as pieces:
+                async for piece in pieces:
+                    self._do(self._dialogue.add_text(ask.response_id, piece, now()))
+            self._do(self._dialogue.end_text(ask.response_id, now()))
+        except AnswerError as error:
+            failure = self._dialogue.fail(
+                ask.response_id, kind=error.kind, code=error.code, message=str(error), now=now()
+            )
+            self._do(failure)
+        except Exception:  # a mistake of an answerer must end this one response, and no other
+            log.exception("the answerer failed")
+            failure = self._dialogue.fail(
+                ask.response_id,
+                kind="server_error",
+                code="server_error",
+                message="The local engine could not answer; its log has the reason.",
+                now=now(),
+            )
+            self._do(failure)
+
+    def _set_timer(self) -> None:
+        at = self._dialogue.wake_at
+        if at == self._timer_at:
+            return
+        if self._timer is not None and self._timer is not asyncio.current_task():
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = None if at == math.inf else asyncio.create_task(self._wake(at))
+
+    async def _wake(self, at: float) -> None:
+        await self._clock.sleep(at - self._clock.monotonic())
+        # Too early by a rounding: ticking anyway costs nothing and the timer is set again.
+        self._timer_at = math.nan
+        self._do(self._dialogue.tick(self._clock.monotonic()))

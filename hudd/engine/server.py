@@ -1,0 +1,223 @@
+"""The engine's WebSocket server on 127.0.0.1: the door between websockets and the dialogues."""
+
+from __future__ import annotations
+
+import asyncio
+import http
+import json
+import logging
+import secrets
+import string
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Final, Self
+from weakref import WeakKeyDictionary
+
+from websockets.asyncio.server import Server, ServerConnection
+from websockets.asyncio.server import serve as listen
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from hudd.clock import Clock, SystemClock
+from hudd.engine.accounting import PromptCache
+from hudd.engine.admission import SUBPROTOCOL, Admission, Admitted, Refused, Rejected, admit
+from hudd.engine.answers import Answerer, CannedAnswerer, ReadingAnswerer
+from hudd.engine.commands import DialogueOptions
+from hudd.engine.dialogue import Dialogue
+from hudd.engine.faults import Faults
+from hudd.engine.objects import Names
+from hudd.engine.options import EngineOptions
+from hudd.engine.reader_process import ReaderProcess
+from hudd.engine.runner import PeerGoneError, Runner
+
+HOST: Final = "127.0.0.1"
+MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+PING_INTERVAL_S: Final = 20.0
+PING_TIMEOUT_S: Final = 60.0
+CLOSE_TIMEOUT_S: Final = 2.0
+_DROPPED: Final = 1006
+_LETTERS: Final = string.ascii_letters + string.digits
+
+log = logging.getLogger(__name__)
+
+
+class RandomNames:
+    """Ids as the service makes them."""
+
+    def id(self, prefix: str) -> str:
+        return f"{prefix}_{''.join(secrets.choice(_LETTERS) for _ in range(21))}"
+
+    def padding(self) -> str:
+        return "".join(secrets.choice(_LETTERS) for _ in range(8 + secrets.randbelow(9)))
+
+
+class _Peer:
+    """A client behind a WebSocket."""
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
+
+    async def send(self, frame: str) -> None:
+        try:
+            await self._connection.send(frame)
+        except ConnectionClosed as error:
+            raise PeerGoneError from error
+
+    async def close(self, code: int, reason: str) -> None:
+        if code == _DROPPED:
+            self._connection.transport.abort()
+        else:
+            await self._connection.close(code, reason)
+
+    async def frames(self) -> AsyncIterator[str | bytes]:
+        """What the client sends, until the connection ends in whatever way."""
+        while True:
+            try:
+                frame = await self._connection.recv()
+            except ConnectionClosed:
+                return
+            yield frame
+
+
+class EngineServer:
+    """A running engine; an asynchronous context manager.
+
+    Args:
+        options: How it behaves.
+        answerer: Who answers; None goes by the options. Closed at the end.
+        clock: Time; None is the machine's.
+        names: Where ids come from; None makes random ones.
+    """
+
+    def __init__(
+        self,
+        options: EngineOptions,
+        *,
+        answerer: Answerer | None = None,
+        clock: Clock | None = None,
+        names: Names | None = None,
+    ) -> None:
+        self._options = options
+        self._clock = clock or SystemClock()
+        self._names = names or RandomNames()
+        self._answerer = answerer or make_answerer(options)
+        self._cache = PromptCache(options.cache)
+        # Weak, for a handshake may end after it was decided and before the session begins.
+        self._decided: WeakKeyDictionary[ServerConnection, tuple[Admission, Faults]] = WeakKeyDictionary()
+        self._opened = 0
+        self._server: Server | None = None
+
+    @property
+    def port(self) -> int:
+        """The TCP port; 0 before it listens."""
+        return 0 if self._server is None else int(self._server.sockets[0].getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """``ws://127.0.0.1:PORT/v1/realtime``, without a query."""
+        return f"ws://{HOST}:{self.port}/v1/realtime"
+
+    async def __aenter__(self) -> Self:
+        """Listen.
+
+        Raises:
+            OSError: The port is taken.
+        """
+        self._server = await listen(
+            self._handle,
+            HOST,
+            self._options.port,
+            process_request=self._process_request,
+            select_subprotocol=_select_subprotocol,
+            compression=None,
+            server_header=None,
+            max_size=MAX_MESSAGE_BYTES,
+            ping_interval=PING_INTERVAL_S,
+            ping_timeout=PING_TIMEOUT_S,
+            close_timeout=CLOSE_TIMEOUT_S,
+            logger=log,
+        )
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Close every session with 1001, and let the answerer go."""
+        try:
+            if self._server is not None:
+                self._server.close()
+                await self._server.wait_closed()
+        finally:
+            await self._answerer.close()
+
+    def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        self._opened += 1
+        faults = Faults.for_connection(self._options.faults, self._opened - 1)
+        http_fault = faults.get("http")
+        if http_fault is not None:
+            return connection.respond(int(http_fault.number), "Refused on purpose.\n")
+
+        def header(name: str) -> str | None:
+            return ", ".join(request.headers.get_all(name)) or None
+
+        admission = admit(request.path, header, token=self._options.token)
+        if isinstance(admission, Refused):
+            return connection.respond(http.HTTPStatus(admission.status), admission.body)
+        self._decided[connection] = (admission, faults)
+        return None
+
+    async def _handle(self, connection: ServerConnection) -> None:
+        admission, faults = self._decided.pop(connection)
+        peer = _Peer(connection)
+        if isinstance(admission, Rejected):
+            event = {"type": "error", "event_id": self._names.id("event"), **admission.event}
+            try:
+                await peer.send(json.dumps(event))
+            except PeerGoneError:
+                return
+            await peer.close(admission.close_code, admission.close_reason)
+        elif isinstance(admission, Admitted):
+            dialogue = Dialogue(admission.model, self._dialogue_options(faults), self._cache, self._names)
+            await Runner(dialogue, self._answerer, self._clock, peer).run(peer.frames())
+
+    def _dialogue_options(self, faults: Faults) -> DialogueOptions:
+        return DialogueOptions(
+            lifetime_s=self._options.lifetime_s,
+            pace_s=self._options.word_pace_s,
+            reasoning_tokens=self._options.reasoning_tokens,
+            faults=faults,
+        )
+
+
+def make_answerer(options: EngineOptions) -> Answerer:
+    """The answerer that the options name; a reading process is started by the first picture only."""
+    if options.answers == "canned":
+        return CannedAnswerer(options.answer_text)
+    return ReadingAnswerer(ReaderProcess(reader=options.reader, budget_s=options.budget_s, idle_s=options.idle_s))
+
+
+def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    del connection
+    return next((word for word in offered if word == SUBPROTOCOL), None)
+
+
+async def serve(
+    options: EngineOptions,
+    *,
+    listening: Callable[[str], None] | None = None,
+    answerer: Answerer | None = None,
+    clock: Clock | None = None,
+) -> None:
+    """Serve until cancelled.
+
+    Args:
+        options: How the engine behaves.
+        listening: Called with the URL once clients can connect.
+        answerer: Who answers; None goes by the options.
+        clock: Time; None is the machine's.
+
+    Raises:
+        OSError: The port is taken.
+    """
+    async with EngineServer(options, answerer=answerer, clock=clock) as server:
+        if listening is not None:
+            listening(server.url)
+        await asyncio.get_running_loop().create_future()

@@ -1,0 +1,345 @@
+"""One small function per method of the command socket. Transport knows frames, this knows meaning."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from hudd.clock import Clock
+from hudd.errors import CommandError, HuddError
+from hudd.flow.waiters import Waiters
+from hudd.model import Question
+from hudd.policy.facts import Facts, sentence_for
+from hudd.wire.messages import Note, iso_time, parse_time
+from hudd.wire.table import PROTOCOL_NEWEST, PROTOCOL_OLDEST, REPLAY_PAGE
+
+log = logging.getLogger("hudd.commands")
+
+
+class Request(Protocol):
+    """One request, as the command server hands it over; at its deadline the server cancels the handler."""
+
+    @property
+    def params(self) -> Mapping[str, Any]: ...
+
+
+class NotesPage(Protocol):
+    """A page of replay."""
+
+    @property
+    def notes(self) -> Sequence[Note]: ...
+    @property
+    def head(self) -> int: ...
+    @property
+    def oldest(self) -> int: ...
+    @property
+    def more(self) -> bool: ...
+
+
+class PauseState(Protocol):
+    """A pause in force."""
+
+    @property
+    def since(self) -> float: ...
+    @property
+    def until(self) -> float | None: ...
+    @property
+    def why(self) -> str: ...
+
+
+class Store(Protocol):
+    """What the commands need of the journal."""
+
+    @property
+    def stream(self) -> str: ...
+    async def notes_since(self, seq: int, *, topic_prefix: str = "note/", limit: int = 500) -> NotesPage: ...
+    async def search(
+        self,
+        *,
+        since: float | None,
+        until: float | None,
+        search: str | None,
+        grep: str | None,
+        before: int | None,
+        limit: int,
+        reverse: bool,
+    ) -> list[Note]: ...
+    async def errors(
+        self, *, since: float | None = None, until: float | None = None, limit: int = 50
+    ) -> list[dict[str, Any]]: ...
+    async def pause(self, *, until: float | None, why: str, now: float) -> object: ...
+    async def resume(self, now: float) -> None: ...
+
+
+class Eyes(Protocol):
+    """What the commands need of the capture stage."""
+
+    async def snap(self, monitor: str | None, snap_id: str) -> Question: ...
+    def watch_client(self, pid: int, window: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this daemon is."""
+
+    version: str
+    instance: str
+    pid: int
+
+
+class Commands:
+    """The meaning of each method.
+
+    Args:
+        identity: Told by ``hello``.
+        store: The journal.
+        eyes: The capture stage.
+        put: Hands a question to the mailbox.
+        nudge: Tells the connection that somebody waits.
+        waiters: Who waits for snaps.
+        facts: Told of a pause.
+        pause_changed: Called after a pause began or ended.
+        rearm: Lifts a stopped connection, and tries at once.
+        status: Makes the status.
+        cost: Makes the cost report for a range of wall-clock seconds.
+        settings: Describes the settings.
+        connection: The connection's word, for ``wait``.
+        state_changed: Waits for the next change of state.
+        next_note: Waits for the next note.
+        clock: For deadlines.
+    """
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        store: Store,
+        eyes: Eyes,
+        put: Callable[[Question], None],
+        nudge: Callable[[], None],
+        waiters: Waiters,
+        facts: Facts,
+        pause_changed: Callable[[], None],
+        rearm: Callable[[], None],
+        status: Callable[[], Awaitable[dict[str, Any]]],
+        cost: Callable[[float | None, float | None], Awaitable[dict[str, Any]]],
+        settings: Callable[[], dict[str, Any]],
+        connection: Callable[[], str],
+        state_changed: Callable[[], Awaitable[None]],
+        next_note: Callable[[], Awaitable[None]],
+        clock: Clock,
+    ) -> None:
+        self._identity = identity
+        self._store = store
+        self._eyes = eyes
+        self._put = put
+        self._nudge = nudge
+        self._waiters = waiters
+        self._facts = facts
+        self._pause_changed = pause_changed
+        self._rearm = rearm
+        self._status = status
+        self._cost = cost
+        self._settings = settings
+        self._connection = connection
+        self._state_changed = state_changed
+        self._next_note = next_note
+        self._clock = clock
+        self._snaps: set[asyncio.Task[None]] = set()
+
+    def handlers(self) -> dict[str, Callable[[Request], Awaitable[dict[str, Any]]]]:
+        """Method name → function; a test checks it against the table."""
+        return {
+            "hello": self.hello,
+            "status": self.status,
+            "snap": self.snap,
+            "pause": self.pause,
+            "resume": self.resume,
+            "wait": self.wait,
+            "notes.since": self.notes_since,
+            "notes.search": self.notes_search,
+            "errors": self.errors,
+            "cost": self.cost,
+            "config": self.config,
+        }
+
+    async def hello(self, request: Request) -> dict[str, Any]:
+        """Who we are; a streaming client's window is ignored by the gate from now on."""
+        asked = request.params.get("protocol")
+        if asked is not None:
+            oldest, newest = _protocol_range(asked)
+            if newest < PROTOCOL_OLDEST or oldest > PROTOCOL_NEWEST:
+                raise CommandError(
+                    "E_VERSION",
+                    f"This client speaks protocol {oldest} to {newest}, hudd {self._identity.version} speaks "
+                    f"{PROTOCOL_OLDEST} to {PROTOCOL_NEWEST}.",
+                    hint="Install the same version of both, then restart hudd.",
+                )
+        pid, window = request.params.get("pid"), request.params.get("window")
+        if request.params.get("streaming") and pid and window:
+            self._eyes.watch_client(int(pid), int(window))
+        return {
+            "protocol": [PROTOCOL_OLDEST, PROTOCOL_NEWEST],
+            "version": self._identity.version,
+            "instance": self._identity.instance,
+            "pid": self._identity.pid,
+            "stream": self._store.stream,
+            "capabilities": sorted(self.handlers()),
+        }
+
+    async def status(self, request: Request) -> dict[str, Any]:
+        """Facts, not intentions."""
+        del request
+        return await self._status()
+
+    async def snap(self, request: Request) -> dict[str, Any]:
+        """Take a picture now; the reply is the committed note."""
+        snap_id = str(request.params.get("snap_id") or "")
+        if not snap_id:
+            raise CommandError("E_ARGS", "snap needs a snap_id, a ULID of 26 characters.")
+        future, new = self._waiters.begin(snap_id)
+        if new:
+            task = asyncio.create_task(self._start_snap(snap_id, request.params.get("monitor")))
+            self._snaps.add(task)  # the loop keeps only weak references to tasks
+            task.add_done_callback(self._snaps.discard)
+        outcome = await asyncio.shield(future)
+        if isinstance(outcome, CommandError):
+            raise outcome
+        return outcome
+
+    async def _start_snap(self, snap_id: str, monitor: str | None) -> None:
+        """Grab and ask. A client that leaves cancels nothing: the note is written all the same."""
+        reasons = self._facts.withheld()
+        if reasons:
+            self._waiters.end(snap_id, CommandError("E_STATE", sentence_for(reasons)))
+            return
+        try:
+            question = await self._eyes.snap(monitor, snap_id)
+            if question.id == snap_id:
+                self._put(question)
+                self._nudge()
+            else:
+                self._waiters.join(snap_id, question.id)
+        except CommandError as error:
+            self._waiters.end(snap_id, error)
+        except HuddError as error:
+            self._waiters.end(snap_id, CommandError(error.wire_code, error.message, hint=error.hint))
+        except BaseException:
+            self._waiters.end(snap_id, CommandError("E_INTERNAL", "The snap failed inside hudd; the log has it."))
+            raise
+
+    async def pause(self, request: Request) -> dict[str, Any]:
+        """Committed first, then in force, then answered."""
+        now = self._clock.wall()
+        for_s = request.params.get("for_s")
+        until = None if for_s is None else now + float(for_s)
+        # In force before the commit, so that nothing leaves while the disk is slow; taken back if that fails.
+        was_paused = "paused" in self._facts.reasons
+        self._facts.set("paused", True)
+        try:
+            await self._store.pause(until=until, why=str(request.params.get("why") or ""), now=now)
+        except HuddError:
+            self._facts.set("paused", was_paused)
+            raise
+        self._pause_changed()
+        return {"paused": True, "until": None if until is None else iso_time(until)}
+
+    async def resume(self, request: Request) -> dict[str, Any]:
+        """Ends a pause; a connection that waits for a person is tried again at once."""
+        del request
+        await self._store.resume(self._clock.wall())
+        self._pause_changed()
+        self._rearm()
+        return {"paused": False, "sending": {"allowed": not self._facts.reasons, "reasons": list(self._facts.reasons)}}
+
+    async def wait(self, request: Request) -> dict[str, Any]:
+        """Answers when the daemon is ready, connected, or has written its next note."""
+        goal = str(request.params.get("for") or "ready")
+        if goal == "note":
+            await self._next_note()
+            return {"reached": "note"}
+        while not self._reached(goal):
+            await self._state_changed()
+        return {"reached": goal, "connection": self._connection()}
+
+    def _reached(self, goal: str) -> bool:
+        if self._connection() != "ready":
+            return False
+        return goal == "connected" or not self._facts.reasons
+
+    async def notes_since(self, request: Request) -> dict[str, Any]:
+        """A page of replay; ``fresh`` when the number belongs to another journal or the range is gone."""
+        seq = int(request.params["seq"])
+        stream = str(request.params.get("stream") or self._store.stream)
+        other = stream != self._store.stream
+        page = await self._store.notes_since(
+            0 if other else seq,
+            topic_prefix=str(request.params.get("topic_prefix") or "note/"),
+            limit=int(request.params.get("limit") or REPLAY_PAGE),
+        )
+        return {
+            "stream": self._store.stream,
+            "fresh": other or seq > page.head,
+            "notes": [note.to_json() for note in page.notes],
+            "head": page.head,
+            "oldest": page.oldest,
+            "more": page.more,
+        }
+
+    async def notes_search(self, request: Request) -> dict[str, Any]:
+        """Notes by time and words."""
+        params = request.params
+        since, until = _time_range(params)
+        if params.get("search") and params.get("grep"):
+            raise CommandError("E_ARGS", "search and grep exclude each other; give one of them.")
+        try:
+            notes = await self._store.search(
+                since=since,
+                until=until,
+                search=params.get("search"),
+                grep=params.get("grep"),
+                before=params.get("before"),
+                limit=int(params.get("limit") or 50),
+                reverse=bool(params.get("reverse")),
+            )
+        except ValueError as error:
+            raise CommandError("E_ARGS", f"{error}.") from error
+        return {"schema": 1, "stream": self._store.stream, "notes": [note.to_json() for note in notes]}
+
+    async def errors(self, request: Request) -> dict[str, Any]:
+        """What went wrong, newest first."""
+        since, until = _time_range(request.params)
+        rows = await self._store.errors(since=since, until=until, limit=int(request.params.get("limit") or 50))
+        return {"schema": 1, "errors": rows}
+
+    async def cost(self, request: Request) -> dict[str, Any]:
+        """What was spent."""
+        since, until = _time_range(request.params)
+        return await self._cost(since, until)
+
+    async def config(self, request: Request) -> dict[str, Any]:
+        """Every setting, its value and where it came from."""
+        del request
+        return self._settings()
+
+
+def _protocol_range(value: Any) -> tuple[int, int]:
+    match value:
+        case [int(oldest), int(newest)] if 0 <= oldest <= newest:
+            return oldest, newest
+        case _:
+            raise CommandError("E_ARGS", "protocol is a pair [oldest, newest] of whole numbers.")
+
+
+def _time_range(params: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    since, until = params.get("since"), params.get("until")
+    try:
+        return (
+            None if since is None else parse_time(since),
+            None if until is None else parse_time(until),
+        )
+    except ValueError as error:
+        raise CommandError("E_ARGS", f"{error}.") from error

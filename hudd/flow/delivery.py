@@ -1,0 +1,164 @@
+"""From an answer to a numbered note: price, assemble, commit, publish, tell who waits. One at a time, in order.
+
+Journal before publisher: a note that was published can always be fetched again, because its number is the row's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from hudd.clock import Clock
+from hudd.errors import CommandError, StorageError
+from hudd.flow.counters import Counters
+from hudd.flow.spending import Spending
+from hudd.flow.waiters import Waiters
+from hudd.ledger.records import Settlement
+from hudd.model import Answer, UpstreamError
+from hudd.notes.assembler import to_note
+from hudd.wire.messages import Note
+
+log = logging.getLogger("hudd.notes")
+
+
+class NoteStore(Protocol):
+    """What this stage needs of the journal."""
+
+    async def commit_note(self, note: Note, settlement: Settlement | None) -> Note: ...
+    async def settle(self, settlement: Settlement) -> None: ...
+
+
+class NotePublisher(Protocol):
+    """What this stage needs of the note socket."""
+
+    def publish(self, topic: str, body: dict[str, Any]) -> None: ...
+
+
+class Delivery:
+    """Turns answers into notes.
+
+    Args:
+        store: The journal.
+        publisher: The note socket.
+        spending: Settles what was reserved.
+        waiters: Told how each snap ended.
+        counters: Filled.
+        clock: For ages.
+        remember: Called with (source name, text) of each new note, for the history that questions carry.
+        published: Called with (source name) right after a publication, so that the gate knows its own echo.
+        on_error: Called when the journal fails.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: NoteStore,
+        publisher: NotePublisher,
+        spending: Spending,
+        waiters: Waiters,
+        counters: Counters,
+        clock: Clock,
+        remember: Callable[[str, str], None],
+        published: Callable[[str], None],
+        on_error: Callable[[UpstreamError], None],
+    ) -> None:
+        self._store = store
+        self._publisher = publisher
+        self._spending = spending
+        self._waiters = waiters
+        self._counters = counters
+        self._clock = clock
+        self._remember = remember
+        self._published = published
+        self._on_error = on_error
+        self._queue: asyncio.Queue[Answer] = asyncio.Queue()
+        self._last_text: dict[str, str] = {}
+        self._note_event = asyncio.Event()
+        self.last_note_at: float | None = None
+
+    def put(self, answer: Answer) -> None:
+        """Take an answer; never blocks."""
+        self._queue.put_nowait(answer)
+
+    async def run(self) -> None:
+        """Deliver until cancelled. A commit under way is finished by the journal even then."""
+        while True:
+            answer = await self._queue.get()
+            try:
+                await self._deliver(answer)
+            finally:
+                self._queue.task_done()
+
+    async def drain(self) -> None:
+        """Wait until everything that was put has been delivered."""
+        await self._queue.join()
+
+    async def next_note(self) -> None:
+        """Wait for the next note to be published. Cancelling is safe."""
+        await self._note_event.wait()
+
+    async def _deliver(self, answer: Answer) -> None:
+        settlement = self._spending.settlement(answer)
+        try:
+            if not answer.sent:
+                await self._unsent(answer, settlement)
+                return
+            note = await self._commit(answer, settlement)
+        except StorageError as error:
+            log.error("a note was lost to the journal: %s", error)
+            self._on_error(UpstreamError(sentence=str(error), code="storage"))
+            self._waiters.end(answer.question.id, CommandError("E_STORAGE", error.message, hint=error.hint))
+            return
+        self._publish(note)
+        if answer.error is not None:
+            self._waiters.end(answer.question.id, _failure(answer.error))
+        else:
+            self._waiters.end(answer.question.id, note.to_json())
+
+    async def _unsent(self, answer: Answer, settlement: Settlement | None) -> None:
+        """Nothing left the machine, so there is no note: release the money and say why."""
+        if settlement is not None:
+            await self._store.settle(settlement)
+        error = answer.error or UpstreamError(sentence="The question was not sent.")
+        if error.code == "withheld":
+            self._counters.withheld += 1
+            self._waiters.end(answer.question.id, CommandError("E_STATE", error.sentence))
+        else:
+            self._counters.failed += 1
+            self._waiters.end(answer.question.id, _failure(error))
+
+    async def _commit(self, answer: Answer, settlement: Settlement | None) -> Note:
+        limits = self._spending.limits
+        source = answer.question.source.name
+        note = to_note(
+            answer,
+            model=limits.model,
+            engine=limits.engine,
+            cost_microusd=None if settlement is None else settlement.cost_microusd,
+            previous_text=self._last_text.get(source),
+        )
+        note = await self._store.commit_note(note, settlement)
+        if note.kind == "note":
+            self._last_text[source] = note.text
+            self._remember(source, note.text)
+            self._counters.notes += 1
+        elif note.kind == "unchanged":
+            self._counters.unchanged += 1
+        else:
+            self._counters.failed += 1
+        return note
+
+    def _publish(self, note: Note) -> None:
+        self._publisher.publish(note.topic, note.to_json())
+        self._published(note.source)
+        self.last_note_at = self._clock.monotonic()
+        self._note_event.set()
+        self._note_event = asyncio.Event()
+        log.info("note %d on %s: %s, %d characters", note.seq, note.source, note.kind, len(note.text))
+        log.debug("note %d says: %s", note.seq, note.text)
+
+
+def _failure(error: UpstreamError) -> CommandError:
+    return CommandError("E_UPSTREAM", error.sentence, upstream=error.wire())

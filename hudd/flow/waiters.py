@@ -1,0 +1,64 @@
+"""Who waits for the end of a snap. Keyed by the caller's ``snap_id``, which is also the idempotence key."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hudd.clock import Clock
+from hudd.errors import CommandError
+
+KEEP_S: Final = 600.0
+KEEP_MOST: Final = 1000
+
+Outcome = dict[str, Any] | CommandError
+
+
+@dataclass(slots=True)
+class _Entry:
+    future: asyncio.Future[Outcome]
+    started_at: float
+
+
+class Waiters:
+    """Snaps under way and just ended: a repeated request waits for, or gets, the first one's outcome."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+
+    def begin(self, snap_id: str) -> tuple[asyncio.Future[Outcome], bool]:
+        """The future of a snap, and whether it is new (the caller then starts it)."""
+        self._forget_old()
+        entry = self._entries.get(snap_id)
+        if entry is not None:
+            return entry.future, False
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._entries[snap_id] = _Entry(future, self._clock.monotonic())
+        return future, True
+
+    def end(self, snap_id: str, outcome: Outcome) -> None:
+        """Give every waiter of a snap its outcome: the note's JSON, or the error that took its place."""
+        entry = self._entries.get(snap_id)
+        if entry is not None and not entry.future.done():
+            entry.future.set_result(outcome)
+
+    def join(self, snap_id: str, other: str) -> None:
+        """Let a snap end as another one does, whose question it shares."""
+        future, _ = self.begin(other)
+        future.add_done_callback(lambda done: None if done.cancelled() else self.end(snap_id, done.result()))
+
+    def waiting(self) -> list[str]:
+        """Ids of the snaps that have not ended."""
+        return [snap_id for snap_id, entry in self._entries.items() if not entry.future.done()]
+
+    def _forget_old(self) -> None:
+        now = self._clock.monotonic()
+        for snap_id in list(self._entries):
+            entry = self._entries[snap_id]
+            if not entry.future.done():
+                continue
+            if len(self._entries) > KEEP_MOST or now - entry.started_at > KEEP_S:
+                del self._entries[snap_id]

@@ -1,0 +1,82 @@
+"""What is remembered of one source between two looks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from hudd.config.settings import GateSettings
+from hudd.model import Picture, Shot, Source
+from hudd.screen.change import Change
+from hudd.screen.gate import Decision, Gate
+from hudd.screen.source import Rect
+
+
+class Fingerprint(Protocol):
+    """What is kept of a frame; made and compared by the pixels."""
+
+    @property
+    def hash(self) -> str: ...
+
+
+class Pixels(Protocol):
+    """What the capture stage needs of the pixel work. Every function blocks and may run in a worker thread."""
+
+    def fingerprint(self, shot: Shot, previous: Any) -> Any: ...
+    def compare(self, now: Any, before: Any, *, ignored: Sequence[Rect]) -> Change: ...
+    def encode(self, shot: Shot, *, frame_hash: str) -> Picture: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One frame and how it differs from earlier ones."""
+
+    shot: Shot
+    print_: Any
+    since_look: Change | None
+    since_sent: Change | None
+
+
+class Watcher:
+    """One source: its gate, and the fingerprints of the last look and of the last frame that was sent.
+
+    Attributes:
+        source: What is looked at; replaced when its rectangle changes.
+        reason: The gate's last word.
+        looked_at: ``clock.monotonic()`` of the last look, or None.
+    """
+
+    def __init__(self, source: Source, settings: GateSettings, pixels: Pixels) -> None:
+        self.source = source
+        self.reason = ""
+        self.looked_at: float | None = None
+        self._gate = Gate(settings)
+        self._pixels = pixels
+        self._last: Any = None
+        self._sent: Any = None
+
+    def examine(self, shot: Shot, ignored: Sequence[Rect]) -> Look:
+        """Reduce a frame and compare it. Blocks; called in the capture thread."""
+        print_ = self._pixels.fingerprint(shot, self._last)
+        since_look = None if self._last is None else self._pixels.compare(print_, self._last, ignored=ignored)
+        since_sent = None if self._sent is None else self._pixels.compare(print_, self._sent, ignored=ignored)
+        return Look(shot, print_, since_look, since_sent)
+
+    def judge(self, look: Look, now: float) -> Decision:
+        """Let the gate decide, and remember the look."""
+        self._last = look.print_
+        self.looked_at = now
+        decision = self._gate.look(now, since_look=look.since_look, since_sent=look.since_sent)
+        self.reason = decision.reason
+        return decision
+
+    def sent(self, look: Look, now: float) -> None:
+        """The frame is on its way; it is no news any more."""
+        self._last = look.print_
+        self._sent = look.print_
+        self._gate.sent(now)
+
+    def published(self, key: str, now: float) -> None:
+        """Words about some source went out."""
+        self._gate.published(key, now)

@@ -1,0 +1,1 @@
+"""The journal: notes, money, errors and pauses in one SQLite file."""

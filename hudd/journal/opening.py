@@ -1,0 +1,151 @@
+"""Opening the journal's file: ours, private, sound and of a version we know, or else a sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sqlite3
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from hudd.errors import PermissionsError, StorageError
+from hudd.journal import schema
+from hudd.journal.lanes import result_code, storage_error
+
+_DAMAGED: Final = frozenset({11, 26})  # SQLITE_CORRUPT, SQLITE_NOTADB
+_BESIDE: Final = ("", "-wal", "-shm")
+
+
+class _DamagedError(Exception):
+    """Raised when the file was no sound journal and was set aside; never leaves this module."""
+
+    def __init__(self, aside: Path) -> None:
+        super().__init__(aside)
+        self.aside = aside
+
+
+def prepare_file(path: Path) -> None:
+    """Make sure that the journal is a regular file of ours with mode 0600; create it when it is not there.
+
+    SQLite gives its side files the mode of the database.
+
+    Raises:
+        PermissionsError: It is a link, or belongs to somebody else, or may not be opened.
+        StorageError: It cannot be created, or is no file.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # O_NONBLOCK: a named pipe in this place must not make us wait.
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    except OSError as error:
+        raise _opening_error(error, path) from error
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise StorageError(f"The journal {path} is no file.", hint="Remove it, or set HUDD_STATE_DIR.")
+        if status.st_uid != os.geteuid():
+            raise PermissionsError(
+                f"The journal {path} belongs to user {status.st_uid}.", hint="Set HUDD_STATE_DIR to a folder of yours."
+            )
+        if stat.S_IMODE(status.st_mode) != 0o600:
+            os.fchmod(handle, 0o600)
+    finally:
+        os.close(handle)
+
+
+def _opening_error(error: OSError, path: Path) -> StorageError | PermissionsError:
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return PermissionsError(
+            f"The journal {path} may not be opened: {error.strerror}.", hint="Check the owner and mode of its folder."
+        )
+    if error.errno == errno.ELOOP:
+        return PermissionsError(f"The journal {path} is a symbolic link.", hint="Put a plain file in its place.")
+    return StorageError(
+        f"The journal {path} cannot be opened: {error.strerror}.", hint="Free its place, or set HUDD_STATE_DIR."
+    )
+
+
+def open_sound(path: Path, *, now: float, indexed: bool) -> tuple[sqlite3.Connection, Path | None]:
+    """Open the journal for writing, at the newest version; set a damaged one aside and begin a new one.
+
+    Args:
+        path: The journal; ``prepare_file`` has seen it.
+        now: Wall clock, for the name of a file that is set aside.
+        indexed: Whether the full-text index is wanted.
+
+    Returns:
+        The connection, and where a damaged file went (None when there was none).
+
+    Raises:
+        StorageError: It cannot be read or written, or a newer hudd wrote it.
+    """
+    try:
+        return _open_checked(path, indexed=indexed, now=now), None
+    except _DamagedError as damaged:
+        aside = damaged.aside
+    prepare_file(path)
+    try:
+        return _open_checked(path, indexed=indexed, now=now), aside
+    except _DamagedError as error:
+        raise StorageError(f"A new journal {path} is damaged at once.", hint="Check the disk.") from error
+
+
+def _open_checked(path: Path, *, indexed: bool, now: float) -> sqlite3.Connection:
+    try:
+        connection = schema.connect(path)
+    except sqlite3.Error as error:
+        raise storage_error(error, path) from error
+    try:
+        # Look before anything is changed: the file may be somebody else's database.
+        if _is_sound(connection, path):
+            schema.make_durable(connection)
+            schema.migrate(connection)
+            schema.set_indexed(connection, wanted=indexed)
+            return connection
+    except sqlite3.Error as error:
+        if result_code(error) not in _DAMAGED:
+            connection.close()
+            raise storage_error(error, path) from error
+    except BaseException:
+        connection.close()
+        raise
+    try:
+        # Renamed before it is closed: closing would write the log into the file and remove it.
+        aside = _set_aside(path, now)
+    finally:
+        connection.close()
+    raise _DamagedError(aside)
+
+
+def _is_sound(connection: sqlite3.Connection, path: Path) -> bool:
+    if not schema.is_journal(connection):
+        return False
+    version = schema.pragma(connection, "user_version")
+    if version > schema.VERSION:
+        raise StorageError(
+            f"The journal {path} has version {version}, this hudd knows versions up to {schema.VERSION}.",
+            hint="Install a newer hudd, or set HUDD_STATE_DIR to another folder.",
+        )
+    return connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
+
+
+def _set_aside(path: Path, now: float) -> Path:
+    stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
+    name = f"{path.name}.corrupt-{stamp}"
+    count = 1
+    while any(path.with_name(name + suffix).exists() for suffix in _BESIDE):
+        count += 1
+        name = f"{path.name}.corrupt-{stamp}-{count}"
+    try:
+        for suffix in _BESIDE:
+            # The side files may not be there.
+            with contextlib.suppress(FileNotFoundError):
+                path.with_name(path.name + suffix).rename(path.with_name(name + suffix))
+    except OSError as error:
+        raise StorageError(
+            f"The damaged journal {path} cannot be set aside: {error.strerror}.", hint="Move it away by hand."
+        ) from error
+    return path.with_name(name)

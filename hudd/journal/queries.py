@@ -1,0 +1,278 @@
+"""The statements of the journal about notes: rows in, records out. None begins a transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Final
+
+from hudd.journal.grep import TOO_SLOW, Expression, split_expression
+from hudd.notes.records import NotesPage
+from hudd.wire.messages import Note, PictureInfo
+from hudd.wire.table import REPLAY_PAGE
+
+GREP_BUDGET_S: Final = 3.0
+"""How long one ``grep`` may read; it runs on a thread of its own and never delays a commit."""
+
+_CHUNK: Final = 500
+_NO_END: Final = 1 << 62
+
+_COLUMNS: Final = (
+    "seq, prev, kind, text, complete, time, published, snap_id, trigger, pictures, model, engine, usage,"
+    " cost_microusd, timing_ms"
+)
+
+
+def storable(text: str) -> str:
+    """The text without lone surrogates, which cannot be written as UTF-8."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def insert_note(connection: sqlite3.Connection, note: Note) -> Note:
+    """Give a note its number and ``prev``, and write it; ``note`` carries stream and ``published`` already."""
+    topic = note.topic
+    row = connection.execute("SELECT head FROM topics WHERE topic = ?", (topic,)).fetchone()
+    note = replace(note, prev=row[0] if row else 0, text=storable(note.text))
+    pictures = [
+        {"kind": p.kind, "name": p.name, "rect": list(p.rect), "scale": p.scale, "hash": p.hash} for p in note.pictures
+    ]
+    cursor = connection.execute(
+        "INSERT INTO notes (topic, prev, kind, text, complete, time, published, snap_id, trigger, pictures, model,"
+        " engine, usage, cost_microusd, timing_ms) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        (
+            topic,
+            note.prev,
+            note.kind,
+            note.text,
+            note.complete,
+            note.time,
+            note.published,
+            storable(note.snap_id),
+            note.trigger,
+            json.dumps(pictures),
+            storable(note.model),
+            note.engine,
+            None if note.usage is None else json.dumps(dict(note.usage)),
+            note.cost_microusd,
+            json.dumps(dict(note.timing_ms)),
+        ),
+    )
+    assert cursor.lastrowid is not None
+    connection.execute(
+        "INSERT INTO topics (topic, head) VALUES (?, ?) ON CONFLICT (topic) DO UPDATE SET head = excluded.head",
+        (topic, cursor.lastrowid),
+    )
+    return replace(note, seq=cursor.lastrowid)
+
+
+def heads(connection: sqlite3.Connection) -> dict[str, int]:
+    """The newest number per topic."""
+    return {str(topic): int(head) for topic, head in connection.execute("SELECT topic, head FROM topics")}
+
+
+def since(connection: sqlite3.Connection, stream: str, seq: int, topic_prefix: str, limit: int) -> NotesPage:
+    """One page of the notes after a number, oldest first. Wants a ``snapshot`` around it.
+
+    Args:
+        connection: The connection.
+        stream: Name of the journal.
+        seq: Notes after this one.
+        topic_prefix: Only topics that start so.
+        limit: At most so many.
+    """
+    limit = max(1, min(limit, REPLAY_PAGE))
+    newest = heads(connection)
+    topics = [topic for topic in newest if topic.startswith(topic_prefix)]
+    if len(topics) == len(newest):
+        found = connection.execute("SELECT seq FROM notes WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit + 1))
+        numbers = [int(row[0]) for row in found]
+    else:
+        # One look into the index per topic: a quiet topic is not searched for among a million notes of the others.
+        numbers = sorted(
+            int(row[0])
+            for topic in topics
+            for row in connection.execute(
+                "SELECT seq FROM notes WHERE topic = ? AND seq > ? ORDER BY seq LIMIT ?", (topic, seq, limit + 1)
+            )
+        )
+    oldest = connection.execute("SELECT min(seq) FROM notes").fetchone()[0]
+    return NotesPage(
+        notes=tuple(fetch(connection, stream, numbers[:limit])),
+        head=max((newest[topic] for topic in topics), default=0),
+        oldest=oldest or 0,
+        more=len(numbers) > limit,
+    )
+
+
+def fetch(connection: sqlite3.Connection, stream: str, numbers: Sequence[int]) -> list[Note]:
+    """The notes with these numbers, in this order; a number that is gone is left out."""
+    marks = ",".join("?" * len(numbers))
+    statement = f"SELECT {_COLUMNS} FROM notes WHERE seq IN ({marks})"  # noqa: S608 - only question marks are put in
+    rows = {int(row[0]): row for row in connection.execute(statement, tuple(numbers))}
+    return [_note(stream, rows[number]) for number in numbers if number in rows]
+
+
+def _note(stream: str, row: tuple[Any, ...]) -> Note:
+    seq, prev, kind, text, complete, time, published, snap_id, trigger, pictures, model, engine, usage, cost, timing = (
+        row
+    )
+    return Note(
+        stream=stream,
+        seq=seq,
+        prev=prev,
+        kind=kind,
+        text=text,
+        complete=bool(complete),
+        time=time,
+        published=published,
+        snap_id=snap_id,
+        trigger=trigger,
+        pictures=tuple(
+            PictureInfo(kind=p["kind"], name=p["name"], rect=_rect(p["rect"]), scale=p["scale"], hash=p["hash"])
+            for p in json.loads(pictures)
+        ),
+        model=model,
+        engine=engine,
+        usage=None if usage is None else json.loads(usage),
+        cost_microusd=cost,
+        timing_ms=json.loads(timing),
+    )
+
+
+def _rect(values: list[int]) -> tuple[int, int, int, int]:
+    left, top, width, height = values
+    return left, top, width, height
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What to look for. Times are seconds since 1970.
+
+    Attributes:
+        since: Captured at or after, or None.
+        until: Captured before, or None.
+        words: Words that must all occur, matched by the full-text index; None for any text.
+        grep: A substring (case does not matter), ``/regular expression/`` or ``/regular expression/i``; None for any.
+        before: Only numbers below this one, or None.
+        limit: At most so many notes.
+    """
+
+    since: float | None = None
+    until: float | None = None
+    words: str | None = None
+    grep: str | None = None
+    before: int | None = None
+    limit: int = 50
+
+
+def fts_query(words: str) -> str:
+    """A person's words as a query of FTS5: each is quoted, so nothing in it is syntax; '' when there is no word."""
+    # A word without a letter or digit is no token, and FTS5 would find nothing at all for it. NUL ends a query early.
+    kept = [word for word in words.replace("\0", " ").split() if any(c.isalnum() for c in word)]
+    return " ".join('"' + storable(word).replace('"', '""') + '"' for word in kept)
+
+
+def search(connection: sqlite3.Connection, stream: str, wanted: Search, monotonic: Callable[[], float]) -> list[Note]:
+    """The newest notes that match, newest first.
+
+    Args:
+        connection: The connection.
+        stream: Name of the journal.
+        wanted: What to look for.
+        monotonic: Seconds, for the time limit of ``grep``.
+
+    Raises:
+        ValueError: The regular expression is invalid or takes too long, or the index is switched off; one sentence.
+    """
+    if wanted.words is not None and not _indexed(connection):
+        raise ValueError("The full-text index is off; set [journal] search = true, or use a grep.")
+    limit = max(1, min(wanted.limit, REPLAY_PAGE))
+    chunks = _chunks(connection, wanted, size=limit if wanted.grep is None else _CHUNK)
+    if wanted.grep is None:
+        numbers = [seq for rows in islice(chunks, 1) for seq, _ in rows]
+    else:
+        numbers = _grep(chunks, wanted.grep, limit, monotonic)
+    return fetch(connection, stream, numbers[:limit])
+
+
+def _indexed(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT value FROM meta WHERE key = 'indexed'").fetchone()[0] == "1"
+
+
+def _grep(chunks: Iterator[list[tuple[int, str]]], grep: str, limit: int, monotonic: Callable[[], float]) -> list[int]:
+    expression = split_expression(grep)
+    if expression is not None:
+        pattern, cased = expression
+        with Expression(pattern, cased=cased, timeout_s=GREP_BUDGET_S) as matcher:
+            return _collect(chunks, matcher.find, limit)
+    needle = grep.casefold()
+    end = monotonic() + GREP_BUDGET_S
+
+    def find(rows: Sequence[tuple[int, str]]) -> set[int]:
+        if monotonic() > end:
+            raise ValueError(TOO_SLOW)
+        return {seq for seq, text in rows if needle in text.casefold()}
+
+    return _collect(chunks, find, limit)
+
+
+def _collect(
+    chunks: Iterator[list[tuple[int, str]]], find: Callable[[Sequence[tuple[int, str]]], set[int]], limit: int
+) -> list[int]:
+    numbers: list[int] = []
+    for rows in chunks:
+        found = find(rows)
+        numbers.extend(seq for seq, _ in rows if seq in found)
+        if len(numbers) >= limit:
+            break
+    return numbers
+
+
+def _chunks(connection: sqlite3.Connection, wanted: Search, *, size: int) -> Iterator[list[tuple[int, str]]]:
+    """Numbers and texts of what the index and the times allow, newest first, some at a time.
+
+    Each chunk is a read of its own, so that a long search does not keep the log from being checkpointed.
+    """
+    low, high = 0, _NO_END
+    if wanted.before is not None:
+        high = wanted.before
+    times = (-_INFINITE if wanted.since is None else wanted.since, _INFINITE if wanted.until is None else wanted.until)
+    if wanted.since is not None or wanted.until is not None:
+        # Numbers follow time but for jumps of the clock: their bounds, read from the index on time alone, keep the
+        # reading below short; the exact condition on time stays.
+        first, last = connection.execute(
+            "SELECT min(seq), max(seq) FROM notes WHERE time >= ? AND time < ?", times
+        ).fetchone()
+        if first is None:
+            return
+        low, high = first, min(high, last + 1)
+    if wanted.words is None:
+        statement = (
+            "SELECT seq, text FROM notes WHERE seq >= ? AND seq < ? AND time >= ? AND time < ?"
+            " ORDER BY seq DESC LIMIT ?"
+        )
+        extra: tuple[str, ...] = ()
+    else:
+        query = fts_query(wanted.words)
+        if not query:
+            return
+        # CROSS JOIN: the index leads, in falling order of numbers, and stops at the limit.
+        statement = (
+            "SELECT seq, notes.text FROM notes_fts CROSS JOIN notes ON notes.seq = notes_fts.rowid"
+            " WHERE notes_fts MATCH ? AND notes_fts.rowid >= ? AND notes_fts.rowid < ? AND time >= ? AND time < ?"
+            " ORDER BY notes_fts.rowid DESC LIMIT ?"
+        )
+        extra = (query,)
+    while True:
+        rows = connection.execute(statement, (*extra, low, high, *times, size)).fetchall()
+        if rows:
+            yield rows
+        if len(rows) < size:
+            return
+        high = rows[-1][0]
+
+
+_INFINITE: Final = float("inf")

@@ -1,0 +1,121 @@
+"""What the ledger writes down and reads back: reservations, settlements, totals. Pure records.
+
+Money is in whole micro-dollars (millionths of a dollar), tokens in whole tokens, times in seconds since 1970.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hudd.model import AnswerStatus, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What a question may cost at most; committed before the question is sent.
+
+    Attributes:
+        snap_id: Id of the question.
+        model: Model name as configured.
+        engine: ``service`` or ``local``.
+        trigger: ``change``, ``manual`` or ``interval``.
+        day: Local day it counts for, ``2026-11-21``; it stays there when the answer comes after midnight.
+        reserved_at: Wall clock.
+        microusd: Predicted cost; None when the price is unknown.
+        tokens: Predicted tokens, input and output.
+    """
+
+    snap_id: str
+    model: str
+    engine: str
+    trigger: str
+    day: str
+    reserved_at: float
+    microusd: int | None
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of a reservation.
+
+    Attributes:
+        reservation_id: As ``Journal.reserve`` returned it.
+        status: How the answer ended.
+        usage: Tokens as the service told them; None when it told none.
+        cost_microusd: What it cost; None when the price is unknown. Not used when ``assumed``.
+        assumed: True when the service told no usage although it may have billed: the reservation stands as the cost.
+        price_date: Date of the price table, ``2026-11-01``; '' when no price was needed.
+    """
+
+    reservation_id: int
+    status: AnswerStatus
+    usage: Usage | None
+    cost_microusd: int | None
+    assumed: bool = False
+    price_date: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What a day has cost so far, at the service. Local answers add to ``answers`` and to nothing else.
+
+    Attributes:
+        settled_microusd: Cost of the answers that ended, the assumed ones with their whole reservation.
+        reserved_microusd: Reservations of the questions that are still open.
+        assumed_microusd: The part of ``settled_microusd`` that is assumed.
+        tokens: Tokens of the answers that ended.
+        unpriced_tokens: The part of ``tokens`` that has no known price.
+        unpriced_reserved_tokens: Tokens reserved by open questions without a known price.
+        answers: Answers that ended, of any engine.
+    """
+
+    settled_microusd: int = 0
+    reserved_microusd: int = 0
+    assumed_microusd: int = 0
+    tokens: int = 0
+    unpriced_tokens: int = 0
+    unpriced_reserved_tokens: int = 0
+    answers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CostRow:
+    """The answers of one engine, model and trigger in a range of time.
+
+    Attributes:
+        engine: ``service`` or ``local``.
+        model: Model name as configured.
+        trigger: ``change``, ``manual`` or ``interval``.
+        answers: Answers that ended.
+        usage: The sum of their tokens, by kind and cached; the caller prices it for "what would it have cost".
+        microusd: The sum of the known costs, assumed ones included; None when no price was known.
+        assumed_microusd: The part of ``microusd`` that is assumed.
+        reserved_microusd: Reservations that are still open; not part of ``microusd``.
+        unpriced: Answers whose price is unknown; not part of ``microusd``.
+    """
+
+    engine: str
+    model: str
+    trigger: str
+    answers: int
+    usage: Usage
+    microusd: int | None
+    assumed_microusd: int
+    reserved_microusd: int
+    unpriced: int
+
+
+@dataclass(frozen=True, slots=True)
+class CostReport:
+    """What was spent in a range of time.
+
+    Attributes:
+        since: Start of the range, or None for the beginning.
+        until: End of the range (excluded), or None for now.
+        rows: One per engine, model and trigger.
+    """
+
+    since: float | None
+    until: float | None
+    rows: tuple[CostRow, ...] = field(default=())

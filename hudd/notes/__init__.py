@@ -1,0 +1,1 @@
+"""From answers to notes: pure decisions about text."""

@@ -1,0 +1,243 @@
+"""The WebSocket to a Realtime endpoint, from open to close. The only client-side module that knows ``websockets``.
+
+Nothing above sees an exception of that library. The key is in the headers only: never in a message, a ``repr`` or a
+log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidProxy,
+    InvalidStatus,
+    InvalidURI,
+    ProxyError,
+    WebSocketException,
+)
+from websockets.protocol import State
+
+from hudd.errors import LinkClosedError, LinkRefusedError, WithheldError
+from hudd.protocol.events import Malformed
+
+PING_INTERVAL_S: Final = 20.0
+CLOSE_S: Final = 5.0
+"""Seconds that the closing handshake may take before the socket is dropped."""
+BODY_BYTES: Final = 2048
+
+Guard = Callable[[], tuple[str, ...]]
+
+
+def endpoint_url(url: str, model: str) -> str:
+    """The address to connect to: the setting's address with the model as a query (realtime-protocol 1.1).
+
+    A query that the address has already is kept; a model in it wins, as does a ``deployment`` (older Azure form).
+
+    Args:
+        url: ``wss://…`` or ``ws://…``.
+        model: Opaque to us; a vendor prefix is encoded.
+    """
+    parts = urlsplit(url)
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    if model and not {"model", "deployment", "call_id"} & {name for name, _ in query}:
+        query.append(("model", model))
+    path = parts.path.rstrip("/")
+    return urlunsplit((parts.scheme, parts.netloc, path, urlencode(query, quote_via=quote, safe=""), ""))
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the address is this machine, so that no proxy may stand between."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name, not a number
+        return False
+
+
+class Link:
+    """One open WebSocket. Iterate over it for what comes; any task may send."""
+
+    def __init__(self, connection: ClientConnection, host: str) -> None:
+        self._connection = connection
+        self._host = host
+        self._lock = asyncio.Lock()
+        self._ours = False
+
+    def __repr__(self) -> str:
+        return f"<Link to {self._host}>"
+
+    async def send(self, data: bytes, guard: Guard | None = None) -> None:
+        """Send one text frame.
+
+        Between the guard's answer and the moment when the bytes are with the socket nothing else can run. Waiting for
+        a slow line comes after it: cancelling does not take the frame back, and a connection that ends meanwhile is
+        told by the iteration, not here.
+
+        Args:
+            data: UTF-8 JSON.
+            guard: Asked as the last statement before the write; the reasons it returns forbid it.
+
+        Raises:
+            WithheldError: When the guard gave reasons; nothing was sent.
+            LinkClosedError: When the connection was gone before the guard was asked; nothing was sent.
+        """
+        async with self._lock:
+            if self._connection.state is not State.OPEN:
+                raise self._closed_error()
+            try:
+                if guard is not None and (reasons := guard()):
+                    raise WithheldError(reasons)
+                await self._connection.send(data, text=True)
+            except ConnectionClosed:
+                return  # the bytes were handed over before; whether they arrived, only response.created tells
+
+    def __aiter__(self) -> AsyncIterator[str | Malformed]:
+        return self._frames()
+
+    async def _frames(self) -> AsyncIterator[str | Malformed]:
+        """Text frames as they come. Ends in ``LinkClosedError`` for every close, 1000 and 1001 included (1.3)."""
+        while True:
+            try:
+                frame = await self._connection.recv()
+            except ConnectionClosed as error:
+                raise self._closed_error() from error
+            yield frame if isinstance(frame, str) else Malformed("a binary frame")
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close, waiting at most ``CLOSE_S`` for the other side. Safe to call twice."""
+        self._ours = True
+        await self._connection.close(code, reason)
+
+    def abort(self) -> None:
+        """Drop the socket at once, without a word to the other side."""
+        self._ours = True
+        self._connection.transport.abort()
+
+    def _closed_error(self) -> LinkClosedError:
+        code = self._connection.close_code
+        code = 1006 if code is None else code
+        reason = self._connection.close_reason or ""
+        side = "this side" if self._ours else self._host
+        return LinkClosedError(
+            f"The connection to {self._host} was closed by {side} (code {code}).",
+            code=code,
+            reason=reason,
+            ours=self._ours,
+        )
+
+
+class _Connect(connect):
+    """As the library's, but follows no redirect: the key must not go to an address that nobody named."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+async def open_link(
+    url: str,
+    headers: Mapping[str, str],
+    *,
+    connect_s: float = 10.0,
+    ping_timeout_s: float = 60.0,
+    proxy: bool = True,
+) -> Link:
+    """Open a connection. Cancelling it leaves nothing open.
+
+    Args:
+        url: From ``endpoint_url``.
+        headers: Authorization and the like; values are never shown.
+        connect_s: Seconds that DNS, TCP, TLS and the upgrade may take together.
+        ping_timeout_s: Seconds without a pong until the connection counts as dead.
+        proxy: Whether the environment's proxy is used; never for this machine itself.
+
+    Raises:
+        LinkRefusedError: When it could not be opened; ``status`` is 0 when no HTTP answer came.
+    """
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    try:
+        connection = await _Connect(
+            url,
+            additional_headers=dict(headers),
+            max_size=None,  # an item with a picture may be echoed whole (realtime-protocol 4.2)
+            compression=None,  # pictures do not shrink
+            proxy=True if proxy and not is_loopback(url) else None,
+            open_timeout=connect_s,
+            ping_interval=PING_INTERVAL_S,
+            ping_timeout=ping_timeout_s,
+            close_timeout=CLOSE_S,
+            logger=_quiet_logger(),
+        )
+    except InvalidStatus as error:
+        raise _refused(host, error) from error
+    except (OSError, WebSocketException, ValueError, EOFError, ImportError) as error:
+        # ValueError: an address or header that cannot be written down. ImportError: a SOCKS proxy without its library.
+        cause, hint = _cause(error, connect_s)
+        raise LinkRefusedError(f"No connection to {host}: {cause}.", hint=hint) from None
+    return Link(connection, host)
+
+
+def _quiet_logger() -> logging.Logger:
+    """The library logs headers, and with them the key, at debug level; this logger never does."""
+    logger = logging.getLogger("hudd.realtime.websocket")
+    if logger.level < logging.WARNING:
+        logger.setLevel(logging.WARNING)
+    return logger
+
+
+def _refused(host: str, error: InvalidStatus) -> LinkRefusedError:
+    response = error.response
+    body = (response.body or b"")[:BODY_BYTES].decode("utf-8", "replace")
+    asked = response.headers.get_all("Retry-After")
+    return LinkRefusedError(
+        f"{host} refused the connection (HTTP {response.status_code}).",
+        hint="Check [realtime] url and model.",
+        status=response.status_code,
+        body=body,
+        retry_after_s=_seconds(asked[0]) if asked else None,
+    )
+
+
+def _seconds(value: str) -> float | None:
+    """``Retry-After`` in seconds; the form with a date is rare enough to be left to our own back-off."""
+    text = value.strip()
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _cause(error: Exception, connect_s: float) -> tuple[str, str]:
+    """Cause and remedy of a failure before any HTTP answer."""
+    match error:
+        case TimeoutError():
+            return f"it did not answer within {connect_s:g} s", "Check the network and [realtime] url."
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is not trusted ({error.verify_message})", "Check [realtime] url and the clock."
+        case ssl.SSLError():
+            return f"encryption failed ({error.reason or 'TLS error'})", "Check that [realtime] url speaks TLS."
+        case socket.gaierror():
+            return f"the name is not known ({error.strerror})", "Check the network and [realtime] url."
+        case ConnectionRefusedError():
+            return "nothing listens there", "Check [realtime] url."
+        case InvalidProxy() | ProxyError():
+            return "the proxy does not work", "Check HTTPS_PROXY."
+        case ImportError():
+            return "a SOCKS proxy needs the package python-socks", "Install it, or use an HTTP proxy."
+        case InvalidURI() | ValueError():
+            return "the address or a header cannot be used", "Check [realtime] url and the key."
+        case InvalidHandshake() | EOFError():
+            return "it speaks no WebSocket there", "Check [realtime] url."
+        case OSError():
+            return (error.strerror or type(error).__name__).lower(), "Check the network."
+        case _:
+            return f"the handshake failed ({type(error).__name__})", "Check [realtime] url."

@@ -1,0 +1,228 @@
+"""Owns the questions in flight, above the session machines. Pure.
+
+One machine is the one that takes new work; another may still be finishing its answers. A question belongs to the
+machine that it was asked on, so an answer of an old session is never taken for one of a new. Every question that was
+given ends in exactly one ``Answer``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from hudd.model import Answer, Question, UpstreamError
+from hudd.protocol.events import ResponseCreate
+from hudd.realtime.sentences import explain_lost
+from hudd.realtime.session import Session
+from hudd.realtime.session_words import Ask, Command, Delta, Finished, Input, Sent, Withdrawn
+
+MAX_SENDS: Final = 2
+"""A question that a person asked is paid for at most twice: once, and once more after a drop (design 5)."""
+ASK_AGAIN_WITHIN_S: Final = 60.0
+"""A snap older than this at the reconnect is not asked again: nobody waits for it, and the screen has moved on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A piece of an answer to show; ``n`` counts from 0 for each time the question is asked."""
+
+    question: Question
+    n: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A question ended."""
+
+    answer: Answer
+
+
+RouterCommand: TypeAlias = Command | Written | Answered
+
+
+@dataclass(slots=True)
+class _Flight:
+    question: Question
+    machine: Session
+    sends: int
+    sent_at: float | None = None
+    first_delta_at: float | None = None
+    deltas: int = 0
+
+
+class Router:
+    """Questions in flight and the machines they fly on."""
+
+    def __init__(self) -> None:
+        self._machine: Session | None = None
+        self._flights: dict[str, _Flight] = {}
+        self._again: deque[tuple[Question, int]] = deque()
+
+    # ------------------------------------------------------------------------------------------- questions about it
+
+    @property
+    def in_flight(self) -> int:
+        """Questions that were asked on a connection and have not ended."""
+        return len(self._flights)
+
+    @property
+    def owes(self) -> bool:
+        """Whether any question that was given has not ended, one that waits to be asked again included."""
+        return bool(self._flights or self._again)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a question may be asked now."""
+        return self._machine is not None and self._machine.has_room
+
+    @property
+    def allows_automatic(self) -> bool:
+        """Whether an automatic question may be asked: only alone, so that a person never waits behind two of them."""
+        return self.has_room and not self.owes
+
+    # ------------------------------------------------------------------------------------------- machines
+
+    def use(self, machine: Session) -> None:
+        """Ask on this machine from now on; questions on others stay there."""
+        self._machine = machine
+
+    def step(self, machine: Session, given: Input, now: float) -> list[RouterCommand]:
+        """Let a machine take an input, and say what follows from it.
+
+        Args:
+            machine: On which connection it happened.
+            given: What happened.
+            now: Monotonic seconds.
+        """
+        commands: list[RouterCommand] = []
+        for command in machine.step(given, now):
+            match command:
+                case Delta():
+                    commands += self._written(command, now)
+                case Finished():
+                    commands += self._finished(command, machine, now)
+                case _:
+                    commands.append(command)
+        return commands
+
+    # ------------------------------------------------------------------------------------------- questions
+
+    def next_again(self, now: float) -> tuple[Question | None, list[RouterCommand]]:
+        """Take the next question that waits to be asked again; those that are too old end here."""
+        ended: list[RouterCommand] = []
+        while self._again:
+            question, sends = self._again.popleft()
+            if now - question.asked_at <= ASK_AGAIN_WITHIN_S:
+                self._again.appendleft((question, sends))
+                return question, ended
+            ended.append(self._vanished(question, sends, explain_lost(_LOST), now))
+        return None, ended
+
+    def ask(self, question: Question, event: ResponseCreate, now: float) -> list[RouterCommand]:
+        """Ask a question on the machine in use.
+
+        Args:
+            question: A new one, or the one that ``next_again`` gave.
+            event: The request for it.
+            now: Monotonic seconds.
+
+        Raises:
+            ValueError: When there is no room, or the question is in flight already.
+        """
+        machine = self._machine
+        if machine is None or not machine.has_room or question.id in self._flights:
+            raise ValueError(f"the question {question.id} cannot be asked now")
+        sends = 0
+        if self._again and self._again[0][0].id == question.id:
+            _, sends = self._again.popleft()
+        self._flights[question.id] = _Flight(question, machine, sends)
+        return self.step(machine, Ask(question.id, event), now)
+
+    def sent(self, question_id: str, now: float) -> None:
+        """The question's bytes were handed to the socket."""
+        flight = self._flights.get(question_id)
+        if flight is not None and flight.sent_at is None:
+            flight.sent_at = now
+            flight.sends += 1
+            self.step(flight.machine, Sent(question_id), now)
+
+    def withheld(self, question_id: str, error: UpstreamError, now: float) -> list[RouterCommand]:
+        """The question was not sent: something forbids it."""
+        flight = self._flights.pop(question_id, None)
+        if flight is None:
+            return []
+        self.step(flight.machine, Withdrawn(question_id), now)
+        return [self.refused(flight.question, error, now, sent=flight.sends > 0)]
+
+    def refused(self, question: Question, error: UpstreamError, now: float, *, sent: bool = False) -> Answered:
+        """End a question that was not asked."""
+        total_ms = (now - question.asked_at) * 1000
+        answer = Answer(question, "failed", error=error, sent=sent, queue_ms=total_ms, total_ms=total_ms)
+        return Answered(answer)
+
+    def end_all(self, error: UpstreamError, now: float) -> list[RouterCommand]:
+        """End everything that is owed, because nothing will be asked any more."""
+        ended: list[RouterCommand] = []
+        for flight in self._flights.values():
+            finished = Finished(flight.question.id, "vanished", error=error)
+            ended.append(self._answer(flight, finished, now))
+        self._flights.clear()
+        return ended + self.end_again(error, now)
+
+    def end_again(self, error: UpstreamError, now: float) -> list[RouterCommand]:
+        """End the questions that wait to be asked again."""
+        ended: list[RouterCommand] = [self._vanished(q, sends, error, now) for q, sends in self._again]
+        self._again.clear()
+        return ended
+
+    # ------------------------------------------------------------------------------------------- inside
+
+    def _written(self, delta: Delta, now: float) -> list[RouterCommand]:
+        flight = self._flights.get(delta.question_id)
+        if flight is None:
+            return []
+        if flight.first_delta_at is None:
+            flight.first_delta_at = now
+        flight.deltas += 1
+        return [Written(flight.question, flight.deltas - 1, delta.text)]
+
+    def _finished(self, finished: Finished, machine: Session, now: float) -> list[RouterCommand]:
+        flight = self._flights.get(finished.question_id)
+        if flight is None or flight.machine is not machine:
+            return []
+        del self._flights[finished.question_id]
+        fatal = finished.error is not None and finished.error.fatal
+        dropped = finished.status == "vanished" and flight.question.trigger == "manual" and not fatal
+        if dropped and flight.sends < MAX_SENDS:
+            self._again.append((flight.question, flight.sends))
+            return []
+        return [self._answer(flight, finished, now)]
+
+    def _answer(self, flight: _Flight, finished: Finished, now: float) -> Answered:
+        asked_at, sent_at, first_at = flight.question.asked_at, flight.sent_at, flight.first_delta_at
+        return Answered(
+            Answer(
+                question=flight.question,
+                status=finished.status,
+                text=finished.text,
+                reason=finished.reason,
+                usage=finished.usage,
+                error=finished.error,
+                session_id=flight.machine.session_id,
+                response_id=finished.response_id,
+                sent=flight.sends > 0,
+                queue_ms=((now if sent_at is None else sent_at) - asked_at) * 1000,
+                first_delta_ms=None if sent_at is None or first_at is None else max(0.0, first_at - sent_at) * 1000,
+                total_ms=(now - asked_at) * 1000,
+            )
+        )
+
+    def _vanished(self, question: Question, sends: int, error: UpstreamError, now: float) -> Answered:
+        total_ms = (now - question.asked_at) * 1000
+        answer = Answer(question, "vanished", error=error, sent=sends > 0, queue_ms=total_ms, total_ms=total_ms)
+        return Answered(answer)
+
+
+_LOST: Final = "The connection was lost before the answer came and did not return in time; ask again."

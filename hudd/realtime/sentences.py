@@ -1,0 +1,222 @@
+"""Errors of the service in words for people: one sentence with cause and remedy for each row of realtime-protocol 2.6.
+
+Pure. The raw code, type, message, event id, close code and reason are kept beside the sentence, but for keys, which a
+service may quote and which must reach neither journal nor log.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, cast
+
+from hudd.errors import LinkError, LinkRefusedError
+from hudd.model import UpstreamError
+from hudd.protocol.codec import error_of
+from hudd.protocol.events import ErrorDetails
+from hudd.protocol.vocabulary import FATAL_CODES
+from hudd.realtime.retry import code_of_close_reason, is_fatal
+
+_BILLING: Final = "add credit or raise the limit in the account's billing page, then run `hudctl resume`."
+_MODEL: Final = "set [realtime] model to one that your account may use, then run `hudctl reload`."
+_OURS: Final = "this is hudd's mistake: please report it with `hudctl errors`."
+
+BY_CODE: Final[Mapping[str, str]] = {
+    "invalid_api_key": "The service refused the key; set a valid one (HUDD_REALTIME_KEY or [realtime] key_file) and "
+    "run `hudctl reload`.",
+    "insufficient_quota": f"The account has no quota left; {_BILLING}",
+    "credit_balance_exhausted": f"The account's credit is used up; {_BILLING}",
+    "billing_hard_limit_reached": f"The account's billing limit is reached; {_BILLING}",
+    "account_deactivated": "The account is deactivated; use a key of another account and run `hudctl reload`.",
+    "missing_model": "The service was told no model; set [realtime] model, then run `hudctl reload`.",
+    "invalid_model": f"The service does not offer this model for realtime sessions; {_MODEL}",
+    "model_not_found": f"The model is retired, or this key has no access to it; {_MODEL}",
+    "OpperationNotSupported": f"The deployment is no realtime model; {_MODEL}",  # spelt so on the wire
+    "DeploymentNotFound": f"There is no deployment of this name; {_MODEL}",
+    "beta_api_shape_disabled": "The endpoint took hudd for a client of the retired beta interface; check that nothing "
+    "between hudd and the service adds an OpenAI-Beta header.",
+    "rate_limit_exceeded": "The service's rate limit is reached; hudd waits, and asks less if you raise "
+    "[gate] min_interval_s.",
+    "inference_rate_limit_exceeded": "The deployment's shared rate limit is reached; hudd waits, and asks less if you "
+    "raise [gate] min_interval_s.",
+    "session_expired": "The session reached the service's limit of 60 minutes; hudd opens a new one.",
+    "invalid_json": f"The service could not read an event of hudd; {_OURS}",
+    "invalid_event": f"The service did not accept an event of hudd; {_OURS}",
+    "invalid_value": "The service did not accept a value that hudd sent; check [session] and [realtime] model.",
+    "unknown_parameter": "The service does not know a parameter that hudd sent; the endpoint may speak another "
+    "version of the protocol: check [realtime] url and model.",
+    "missing_required_parameter": "The service misses a parameter; the endpoint may speak another version of the "
+    "protocol: check [realtime] url.",
+    "conversation_already_has_active_response": "The session was still answering another question; ask again.",
+    "response_cancel_not_active": "The answer had ended before it could be cancelled; nothing is to be done.",
+    "item_delete_invalid_item_id": "The item to delete was gone already; nothing is to be done.",
+    "item_retrieve_invalid_item_id": f"The item to read does not exist; {_OURS}",
+    "string_above_max_length": f"A text that hudd sent is too long for the service; {_OURS}",
+    "integer_below_min_value": "A number that hudd sent is below the service's limit; check [session].",
+    "input_audio_buffer_commit_empty": f"Less than 100 ms of audio was sent; {_OURS}",
+}
+
+BY_HTTP: Final[Mapping[int, str]] = {
+    400: "The endpoint refused the request (HTTP 400); check [realtime] url and model.",
+    401: "The endpoint refused the key (HTTP 401); set a valid one (HUDD_REALTIME_KEY or [realtime] key_file) and "
+    "run `hudctl reload`.",
+    403: "The key has no access to this endpoint or model (HTTP 403); use another key or model, then run "
+    "`hudctl reload`.",
+    404: "There is no Realtime endpoint at this address (HTTP 404); check [realtime] url.",
+    407: "The proxy wants a name and password (HTTP 407); put them into the proxy's address in HTTPS_PROXY.",
+    429: "The endpoint has too many requests (HTTP 429); hudd waits and tries again.",
+}
+
+BY_CLOSE: Final[Mapping[int, str]] = {
+    1000: "The service ended the session without saying why; hudd connects again.",
+    1001: "The service is going away; hudd connects again.",
+    1005: "The service closed the connection without a code; hudd connects again.",
+    1006: "The connection was lost without a word; hudd connects again: check the network if this repeats.",
+    1007: "Text that is no UTF-8 came from the endpoint; hudd connects again: check [realtime] url if this repeats.",
+    1008: "The service closed the connection over a rule of its own; hudd connects again.",
+    1009: "A message was too big for the endpoint; lower [picture] long_side_px or quality.",
+    1011: "The service had an internal error, or the line was dead for too long; hudd connects again.",
+    1012: "The service restarts; hudd connects again.",
+    1013: "The service is overloaded; hudd tries again later.",
+    1015: "The connection's encryption failed; hudd connects again.",
+    3000: "The service refused the key; set a valid one (HUDD_REALTIME_KEY or [realtime] key_file) and run "
+    "`hudctl reload`.",
+    4000: "The service refused the session; check [realtime] url and model, then run `hudctl reload`.",
+    4004: f"The model is retired, or this key has no access to it; {_MODEL}",
+}
+
+BY_STEP: Final[Mapping[str, str]] = {
+    "session.created": "The endpoint opened the connection but no session within {s:g} s; check that [realtime] url is "
+    "a Realtime endpoint.",
+    "session.updated": "The endpoint did not confirm the session's settings within {s:g} s; hudd connects again.",
+    "response.created": "The service did not take the question within {s:g} s; ask again.",
+    "first text": "The service took the question but wrote nothing within {s:g} s; ask again.",
+    "response.done": "The answer was not complete within {s:g} s and was cancelled; ask again.",
+    "cancel": "The service did not react to a cancellation within {s:g} s; hudd connects again.",
+}
+
+_KEY = re.compile(r"\b(sk|ek|Bearer)([- ])[A-Za-z0-9_*.\-]{4,}")
+_LONGEST_RAW: Final = 2000
+
+
+def explain_error(error: ErrorDetails, *, configuring: bool = False, http_status: int | None = None) -> UpstreamError:
+    """Put an error object of the service into words.
+
+    Args:
+        error: As it came.
+        configuring: True when it answers our ``session.update``: the same update would be refused for ever, so
+            this is fatal unless the service itself has trouble.
+        http_status: Set when it came as the body of a refused upgrade.
+    """
+    fatal = is_fatal(code=error.code, http_status=http_status)
+    sentence = BY_CODE.get(error.code) or _http_sentence(http_status)
+    if not sentence and error.type == "server_error":
+        sentence = "The service had trouble of its own; hudd tries again."
+    if configuring and not fatal and error.type not in {"server_error", "rate_limit_error"}:
+        fatal = error.code not in {"rate_limit_exceeded", "session_expired"}
+        named = error.param or error.code or "no reason given"
+        sentence = (
+            f"The service refused the session's settings ({_clean(named)}); check [session] and [realtime] model."
+        )
+    if not sentence:
+        named = _clean(error.code or error.type) or "without a code"
+        sentence = f"The service reported an error ({named}); see `hudctl errors`."
+    return UpstreamError(
+        sentence=sentence,
+        type=_clean(error.type),
+        code=_clean(error.code),
+        message=_clean(error.message),
+        param=_clean(error.param),
+        event_id=_clean(error.event_id),
+        http_status=http_status,
+        fatal=fatal,
+    )
+
+
+def explain_close(code: int, reason: str, cause: UpstreamError | None = None) -> UpstreamError:
+    """Put the end of a connection into words.
+
+    Args:
+        code: Close code; 1006 when none came.
+        reason: Close reason, as sent; ``<type>.<code>`` is understood.
+        cause: The error of the service that led to it; its code decides, and its words are kept.
+    """
+    clean = _clean(reason)
+    error_code = code_of_close_reason(reason)
+    if cause is not None:
+        fatal = cause.fatal or is_fatal(code=cause.code, close_code=code) or error_code in FATAL_CODES
+        return replace(cause, close_code=code, close_reason=clean, fatal=fatal)
+    sentence = BY_CODE.get(error_code) or BY_CLOSE.get(code)
+    kind = reason.strip().partition(".")[0] if error_code else ""
+    return UpstreamError(
+        sentence=sentence or f"The service closed the connection with code {code}; hudd connects again.",
+        type=kind,
+        code=error_code,
+        close_code=code,
+        close_reason=clean,
+        fatal=is_fatal(code=error_code, close_code=code),
+    )
+
+
+def explain_refusal(error: LinkError) -> UpstreamError:
+    """Put a connection that could not be opened into words.
+
+    Args:
+        error: From the link. What is no ``LinkRefusedError`` (no key, no engine) is for a person to mend.
+    """
+    if not isinstance(error, LinkRefusedError):
+        return UpstreamError(sentence=str(error), fatal=True)
+    if not error.status:
+        return UpstreamError(sentence=str(error))
+    details = _body_error(error.body)
+    if details.code in BY_CODE or _http_sentence(error.status):
+        return explain_error(details, http_status=error.status)
+    return replace(explain_error(details, http_status=error.status), sentence=str(error))
+
+
+def explain_timeout(step: str, seconds: float) -> UpstreamError:
+    """Put a step that took too long into words. ``step`` is a key of ``BY_STEP``."""
+    return UpstreamError(sentence=BY_STEP[step].format(s=seconds), code="timeout", param=step)
+
+
+def explain_withheld(reasons: Sequence[str]) -> UpstreamError:
+    """Put a question that was not sent into words."""
+    why = ", ".join(reasons) or "no reason given"
+    return UpstreamError(sentence=f"Nothing was sent ({why}); see `hudctl status`.", code="withheld", param=why)
+
+
+def explain_lost(why: str) -> UpstreamError:
+    """Put a question into words whose connection ended under it. ``why`` is a full sentence."""
+    return UpstreamError(sentence=why, code="connection_lost")
+
+
+def _http_sentence(status: int | None) -> str:
+    if not status:
+        return ""
+    if 300 <= status < 400:
+        return (
+            f"The endpoint points to another address (HTTP {status}), which hudd does not follow; check [realtime] url."
+        )
+    if status >= 500:
+        return f"The endpoint has trouble of its own (HTTP {status}); hudd tries again."
+    return BY_HTTP.get(status, "")
+
+
+def _body_error(body: str) -> ErrorDetails:
+    """The error object in the body of a refusal: ``{"error": {...}}``, or nothing."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):  # a page for people, or cut off
+        return ErrorDetails(message=body)
+    if not isinstance(value, dict):
+        return ErrorDetails(message=body)
+    data = cast("dict[str, Any]", value)
+    details = error_of(data.get("error") if isinstance(data.get("error"), dict) else data)
+    return details if details != ErrorDetails() else ErrorDetails(message=body)
+
+
+def _clean(text: str) -> str:
+    """Without keys, and not longer than a person reads."""
+    return _KEY.sub(r"\1\2…", text)[:_LONGEST_RAW]

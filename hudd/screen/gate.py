@@ -1,0 +1,124 @@
+"""Decides which frames are news. Pure: values and time in, a decision out.
+
+One ``Gate`` per source. Every look is judged twice: against the look before it (does the screen still move?) and
+against the last frame that was sent (is it news?).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from hudd.config.settings import GateSettings
+from hudd.screen.change import Change
+from hudd.screen.echo import Echo
+
+Action = Literal["send", "wait", "same"]
+Reason = Literal["first", "changed", "heartbeat", "same", "cursor", "settling", "interval", "ignored_window", "echo"]
+
+REASONS: Final[dict[Reason, str]] = {
+    "first": "nothing was sent before",
+    "changed": "the screen changed and came to rest, or moved for too long to wait",
+    "heartbeat": "the screen is still, and it is time to say so",
+    "same": "nothing that counts differs from what was sent",
+    "cursor": "only something as small as a cursor or a clock differs",
+    "settling": "the screen still moves",
+    "interval": "the last picture was sent too short a time ago",
+    "ignored_window": "only a window that prints notes differs",
+    "echo": "only the place where notes are printed differs",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do with a look.
+
+    Attributes:
+        action: ``send`` it; ``wait`` and look again, there is news; ``same``: there is none.
+        reason: One stable word, see ``REASONS``.
+        look_again_in_s: When to look again even if nothing is reported, in seconds; None means not for this reason.
+    """
+
+    action: Action
+    reason: Reason
+    look_again_in_s: float | None = None
+
+
+class Gate:
+    """Judges the looks at one source.
+
+    ``look`` never remembers that a frame was sent; the caller says so by ``sent``, when it really put the frame on its
+    way. A frame that was withheld meanwhile stays news.
+    """
+
+    def __init__(self, settings: GateSettings) -> None:
+        self._settings = settings
+        self._echo = Echo()
+        self._sent_at: float | None = None
+        self._moved_at: float | None = None
+        self._news_since: float | None = None
+
+    def look(self, now: float, *, since_look: Change | None, since_sent: Change | None) -> Decision:
+        """Judge one look.
+
+        Args:
+            now: Monotonic time, seconds; never less than before.
+            since_look: What changed since the look before; None at the first look.
+            since_sent: What differs from the last frame that was sent; None before one was.
+        """
+        if since_look is not None:
+            self._echo.moved(since_look, now)
+            if since_look.patches >= self._settings.min_tiles:
+                self._moved_at = now
+        if since_sent is None or self._sent_at is None:
+            return Decision("send", "first")
+        held = self._held(since_sent)
+        if held is not None:
+            self._news_since = None
+            return self._still(held, now)
+        return self._news(now)
+
+    def sent(self, now: float) -> None:
+        """Tell that a frame of this source was sent, for whatever reason; what it shows is no news any more."""
+        self._sent_at = now
+        self._news_since = None
+
+    def published(self, key: str, now: float) -> None:
+        """Tell that words about any source went out to listeners; ``key`` is the same for all pieces of one note."""
+        self._echo.published(key, now)
+
+    def forget(self) -> None:
+        """Start anew: the next look is the first."""
+        self._sent_at = self._moved_at = self._news_since = None
+        self._echo.forget()
+
+    def _held(self, news: Change) -> Reason | None:
+        if not news.tiles:
+            return "ignored_window" if news.ignored else "same"
+        if news.patches < self._settings.min_tiles:
+            return "cursor"
+        if self._echo.holds(news):
+            return "echo"
+        return None
+
+    def _still(self, reason: Reason, now: float) -> Decision:
+        assert self._sent_at is not None
+        if self._settings.heartbeat_s <= 0:
+            return Decision("same", reason)
+        left_s = self._sent_at + self._settings.heartbeat_s - now
+        return Decision("send", "heartbeat") if left_s <= 0 else Decision("same", reason, left_s)
+
+    def _news(self, now: float) -> Decision:
+        assert self._sent_at is not None
+        if self._news_since is None:
+            self._news_since = now
+            # The change that brought the news may have been seen by an earlier look, piece by piece.
+            self._moved_at = now if self._moved_at is None else self._moved_at
+        moved_at = now if self._moved_at is None else self._moved_at
+        settle_s = min(moved_at + self._settings.settle_s, self._news_since + self._settings.max_settle_s) - now
+        interval_s = self._sent_at + self._settings.min_interval_s - now
+        if settle_s > 0:
+            return Decision("wait", "settling", max(settle_s, interval_s))
+        if interval_s > 0:
+            return Decision("wait", "interval", interval_s)
+        return Decision("send", "changed")

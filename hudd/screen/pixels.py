@@ -1,0 +1,333 @@
+"""The door to numpy, xxhash and Pillow for frames: fingerprints, comparison, scaling, encoding.
+
+Every function here may run in a worker thread; the long parts release the interpreter lock. No second full frame
+is ever kept: what stays of a frame is its ``Fingerprint``, about 1/64 of its size.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+from PIL import Image
+
+from hudd.clock import Clock, SystemClock
+from hudd.config.settings import PictureSettings
+from hudd.errors import CaptureError, PictureError
+from hudd.model import Picture, Shot, Source
+from hudd.screen.change import SAMPLE_STEP_PX, TILE_HEIGHT_PX, TILE_WIDTH_PX, Change, Tiles
+from hudd.screen.source import Rect
+
+_ROWS_PER_TILE = TILE_HEIGHT_PX // SAMPLE_STEP_PX
+_COLUMNS_PER_TILE = TILE_WIDTH_PX // SAMPLE_STEP_PX
+_PRECISE_TILES = 48
+"""Up to so many changed tiles their spots are measured exactly; more are surely no cursor."""
+_LEAST_QUALITY = 30
+_LEAST_LONG_SIDE_PX = 256
+
+_Samples = npt.NDArray[np.uint8]
+_Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fingerprint:
+    """What is kept of a frame: an exact hash for each band of tiles, and brightness at every fourth pixel.
+
+    Attributes:
+        source: What was grabbed.
+        width: Pixels in a row of the frame.
+        height: Rows of the frame.
+        bands: xxh3-64 of each band of 32 rows.
+        samples: Brightness of one colour each, 0-255; shared between fingerprints of equal frames, never written.
+    """
+
+    source: Source
+    width: int
+    height: int
+    bands: tuple[int, ...]
+    samples: _Samples = field(repr=False)
+
+    @property
+    def hash(self) -> str:
+        """Sixteen hexadecimal digits that stand for all pixels of the frame."""
+        return xxhash.xxh3_64_hexdigest(b"".join(band.to_bytes(8, "little") for band in self.bands))
+
+
+def fingerprint(shot: Shot, previous: Fingerprint | None = None) -> Fingerprint:
+    """Reduce a frame to its fingerprint. Only bands that differ from ``previous`` are sampled again.
+
+    Raises:
+        CaptureError: The shot has not as many bytes as its size says.
+    """
+    pixels = _frame(shot)
+    bands = _bands(shot)
+    before: tuple[int, ...] = ()
+    if previous is not None and (previous.width, previous.height) == (shot.width, shot.height):
+        before = previous.bands
+        if bands == before:
+            return Fingerprint(shot.source, shot.width, shot.height, bands, previous.samples)
+    dirty = [index for index, band in enumerate(bands) if not before or band != before[index]]
+    if previous is None or not before or 2 * len(dirty) > len(bands):
+        samples = _samples(pixels)
+    else:
+        samples = previous.samples.copy()
+        for index in dirty:
+            top = index * TILE_HEIGHT_PX
+            first = index * _ROWS_PER_TILE
+            samples[first : first + _ROWS_PER_TILE] = _samples(pixels[top : top + TILE_HEIGHT_PX])
+    return Fingerprint(shot.source, shot.width, shot.height, bands, samples)
+
+
+def compare(now: Fingerprint, before: Fingerprint, *, luma_step: int = 16, ignored: Sequence[Rect] = ()) -> Change:
+    """Tell where a frame differs from an earlier one of the same source.
+
+    Args:
+        now: The newer frame.
+        before: The older one. A frame of another size differs everywhere.
+        luma_step: Difference in brightness that counts, 1-255.
+        ignored: Rectangles in desktop pixels; what changes inside them does not count.
+    """
+    columns = -(-now.width // TILE_WIDTH_PX)
+    rows = -(-now.height // TILE_HEIGHT_PX)
+    if (now.width, now.height) != (before.width, before.height):
+        everything = Tiles.full(columns, rows)
+        return Change(everything, now.source.rect, 1.0, everything.count)
+    dirty = [index for index, (new, old) in enumerate(zip(now.bands, before.bands, strict=True)) if new != old]
+    if not dirty:
+        return Change(Tiles(columns, rows))
+    first, last = dirty[0], dirty[-1] + 1
+    flags = _differing(now, before, first, last, luma_step)
+    hidden = _hide(flags, now, first, ignored)
+    tile_flags = _tile_flags(flags)
+    count = int(np.count_nonzero(tile_flags))
+    if not count:
+        return Change(Tiles(columns, rows), ignored=hidden, subtle=not hidden)
+    packed = np.packbits(tile_flags.ravel(), bitorder="little").tobytes()
+    tiles = Tiles(columns, rows, int.from_bytes(packed, "little") << (first * columns))
+    fraction = count / (columns * rows)
+    if count > _PRECISE_TILES:
+        return Change(tiles, _rect(tile_flags, now, first, TILE_WIDTH_PX, TILE_HEIGHT_PX), fraction, count, hidden)
+    rect = _rect(flags, now, first * _ROWS_PER_TILE, SAMPLE_STEP_PX, SAMPLE_STEP_PX)
+    return Change(tiles, rect, fraction, _patches(flags, tiles, first), hidden)
+
+
+def uniform(shot: Shot) -> Literal["", "black", "one-coloured"]:
+    """Tell whether all pixels of a frame are alike; '' when they are not. A few hundred pixels decide most times.
+
+    Raises:
+        CaptureError: The shot has not as many bytes as its size says.
+    """
+    pixels = _frame(shot)
+    colour = int(pixels[0, 0]) & 0xFFFFFF
+    for view in (pixels[:: max(1, shot.height // 16), :: max(1, shot.width // 16)], pixels):
+        if bool(np.any((view & 0xFFFFFF) != colour)):
+            return ""
+    return "one-coloured" if colour else "black"
+
+
+def encode(
+    shot: Shot, settings: PictureSettings, *, frame_hash: str | None = None, clock: Clock | None = None
+) -> Picture:
+    """Scale and encode a frame, within the byte budget of the settings.
+
+    The frame is shrunk to ``long_side_px`` by integer reduction first and an averaging filter for the rest; too many
+    bytes lower the quality first, then the size.
+
+    Args:
+        shot: The frame; only read.
+        settings: Format, quality, size, byte budget.
+        frame_hash: ``Fingerprint.hash`` of the same shot when it is at hand; computed otherwise.
+        clock: Measures ``encode_ms``; the machine's clock when None.
+
+    Raises:
+        CaptureError: The shot has not as many bytes as its size says.
+        PictureError: It does not fit the byte budget at any size that can be read.
+    """
+    clock = clock or SystemClock()
+    started = clock.monotonic()
+    _frame(shot)
+    if frame_hash is None:
+        frame_hash = xxhash.xxh3_64_hexdigest(b"".join(band.to_bytes(8, "little") for band in _bands(shot)))
+    long_side = min(settings.long_side_px, max(shot.width, shot.height))
+    while True:
+        picture = scaled(shot, long_side)
+        data = _encode_within(picture, settings)
+        if data is not None:
+            break
+        if long_side <= _LEAST_LONG_SIDE_PX:
+            raise PictureError(
+                f"The picture of {shot.source.name} does not fit into {settings.max_bytes} bytes.",
+                hint='Raise [picture] max_bytes, or use format = "jpeg".',
+            )
+        long_side = max(_LEAST_LONG_SIDE_PX, long_side * 4 // 5)
+    return Picture(
+        source=shot.source,
+        media_type="image/jpeg" if settings.format == "jpeg" else "image/png",
+        data=data,
+        width=picture.width,
+        height=picture.height,
+        scale=round(picture.width / max(1, shot.source.rect[2]), 4),
+        hash=frame_hash,
+        captured_at=shot.captured_at,
+        epoch=shot.epoch,
+        grab_ms=shot.grab_ms,
+        encode_ms=(clock.monotonic() - started) * 1000.0,
+    )
+
+
+def scaled(shot: Shot, long_side_px: int) -> Image.Image:
+    """The frame as an RGB picture whose longest side is at most ``long_side_px``."""
+    size = (shot.width, shot.height)
+    # Red and blue stay swapped while the picture is large: the view is free, and the swap is cheap when it is small.
+    # (Pillow takes any buffer; its types name fewer.)
+    view = Image.frombuffer("RGBX", size, cast("bytes", shot.pixels), "raw", "RGBX", 0, 1)
+    longest = max(size)
+    if longest > long_side_px:
+        target = (max(1, round(size[0] * long_side_px / longest)), max(1, round(size[1] * long_side_px / longest)))
+        factor = longest // long_side_px
+        if factor > 1:
+            view = view.reduce(factor)
+        if view.size != target:
+            view = view.resize(target, Image.Resampling.BOX)
+    blue, green, red, _ = view.split()
+    return Image.merge("RGB", (red, green, blue))
+
+
+def _encode_within(picture: Image.Image, settings: PictureSettings) -> bytes | None:
+    if settings.format == "png":
+        for palette in (False, True):
+            data = _png(picture, palette=palette)
+            if len(data) <= settings.max_bytes:
+                return data
+        return None
+    quality = settings.quality
+    while True:
+        out = io.BytesIO()
+        picture.save(out, "JPEG", quality=quality, subsampling="4:2:0")
+        if out.tell() <= settings.max_bytes:
+            return out.getvalue()
+        if quality <= _LEAST_QUALITY:
+            return None
+        quality = max(_LEAST_QUALITY, quality - 15)
+
+
+def _png(picture: Image.Image, *, palette: bool) -> bytes:
+    out = io.BytesIO()
+    reduced = picture.quantize(256, method=Image.Quantize.FASTOCTREE) if palette else picture
+    reduced.save(out, "PNG", compress_level=3)
+    return out.getvalue()
+
+
+def _frame(shot: Shot) -> npt.NDArray[np.uint32]:
+    if shot.width < 1 or shot.height < 1 or len(shot.pixels) != shot.width * shot.height * 4:
+        raise CaptureError(
+            f"The frame of {shot.source.name} has {len(shot.pixels)} bytes instead of {shot.width}x{shot.height}x4."
+        )
+    return np.frombuffer(shot.pixels, dtype="<u4").reshape(shot.height, shot.width)
+
+
+def _bands(shot: Shot) -> tuple[int, ...]:
+    view = memoryview(shot.pixels)
+    step = shot.width * 4 * TILE_HEIGHT_PX
+    return tuple(xxhash.xxh3_64_intdigest(view[at : at + step]) for at in range(0, len(view), step))
+
+
+def _samples(pixels: npt.NDArray[np.uint32]) -> _Samples:
+    """One byte for every fourth pixel of every fourth row: green, and in every other column red and blue by turns.
+
+    Taking one channel as it is costs a third less than weighing three, and text of any colour shows in its samples.
+    """
+    height, width = pixels.shape
+    channels = pixels.view(np.uint8)
+    samples = np.empty((-(-height // SAMPLE_STEP_PX), -(-width // SAMPLE_STEP_PX)), dtype=np.uint8)
+    # Bytes of a pixel: blue, green, red, nothing. Sixteen bytes lie between two samples of a row.
+    samples[:, ::2] = channels[::4, 1::32]
+    samples[::2, 1::2] = channels[::8, 18::32]
+    samples[1::2, 1::2] = channels[4::8, 16::32]
+    return samples
+
+
+def _differing(now: Fingerprint, before: Fingerprint, first: int, last: int, luma_step: int) -> _Flags:
+    """Flags per sample for bands first..last, padded to whole tiles."""
+    new = now.samples[first * _ROWS_PER_TILE : last * _ROWS_PER_TILE]
+    old = before.samples[first * _ROWS_PER_TILE : last * _ROWS_PER_TILE]
+    height, width = new.shape
+    columns = -(-width // _COLUMNS_PER_TILE)
+    flags = np.zeros(((last - first) * _ROWS_PER_TILE, columns * _COLUMNS_PER_TILE), dtype=np.bool_)
+    distance = np.maximum(new, old)
+    distance -= np.minimum(new, old)
+    np.greater_equal(distance, luma_step, out=flags[:height, :width])
+    return flags
+
+
+def _hide(flags: _Flags, now: Fingerprint, first_band: int, ignored: Sequence[Rect]) -> bool:
+    """Clear the flags inside the ignored rectangles; True when there were any."""
+    hidden = False
+    left, top, width, height = now.source.rect
+    for rect in ignored:
+        # A frame may have more pixels than the desktop says (macOS), so everything is scaled.
+        x0 = (rect[0] - left) * now.width / max(1, width)
+        x1 = (rect[0] + rect[2] - left) * now.width / max(1, width)
+        y0 = (rect[1] - top) * now.height / max(1, height) - first_band * TILE_HEIGHT_PX
+        y1 = (rect[1] + rect[3] - top) * now.height / max(1, height) - first_band * TILE_HEIGHT_PX
+        rows = slice(_sample(y0), _sample(y1))
+        columns = slice(_sample(x0), _sample(x1))
+        part = flags[rows, columns]
+        if part.any():
+            hidden = True
+            part[...] = False
+    return hidden
+
+
+def _sample(pixel: float) -> int:
+    """Index of the first sample at or after a pixel."""
+    return max(0, -int(-pixel // SAMPLE_STEP_PX))
+
+
+def _tile_flags(flags: _Flags) -> _Flags:
+    """Whether any sample of a tile is set. Eight samples are one number, and rows are folded in halves, to be fast."""
+    words = flags.view(np.uint64)
+    words = words[:, ::2] | words[:, 1::2]
+    folded = words.reshape(-1, _ROWS_PER_TILE, words.shape[1])
+    while (half := folded.shape[1] // 2) > 0:
+        folded = folded[:, :half] | folded[:, half:]
+    return folded[:, 0] != 0
+
+
+def _span(flags: _Flags, axis: Literal[0, 1]) -> tuple[int, int]:
+    """First and one past the last line with a set sample; axis 0 counts rows, 1 columns."""
+    places = np.flatnonzero(np.bitwise_or.reduce(flags, axis=1 - axis))
+    return int(places[0]), int(places[-1]) + 1
+
+
+def _rect(flags: _Flags, now: Fingerprint, first_row: int, step_x: int, step_y: int) -> Rect:
+    """Smallest rectangle around the set flags, which stand ``step_x`` and ``step_y`` pixels apart, on the desktop."""
+    y0, y1 = _span(flags, 0)
+    x0, x1 = _span(flags, 1)
+    left, top, width, height = now.source.rect
+    x_scale, y_scale = width / now.width, height / now.height
+    x0, x1 = round(x0 * step_x * x_scale), round(min(now.width, x1 * step_x) * x_scale)
+    y0, y1 = round((first_row + y0) * step_y * y_scale), round(min(now.height, (first_row + y1) * step_y) * y_scale)
+    return (left + x0, top + y0, x1 - x0, y1 - y0)
+
+
+def _patches(flags: _Flags, tiles: Tiles, first_band: int) -> int:
+    """Size of the largest spot in tiles, however the grid cuts it; see ``Change.patches``."""
+    largest = total = 0
+    for cluster in tiles.clusters():
+        top, left, bottom, right = cluster.bounds()
+        part = flags[
+            (top - first_band) * _ROWS_PER_TILE : (bottom + 1 - first_band) * _ROWS_PER_TILE,
+            left * _COLUMNS_PER_TILE : (right + 1) * _COLUMNS_PER_TILE,
+        ]
+        y0, y1 = _span(part, 0)
+        x0, x1 = _span(part, 1)
+        size = min(cluster.count, -(-(x1 - x0) // _COLUMNS_PER_TILE) * -(-(y1 - y0) // _ROWS_PER_TILE))
+        largest = max(largest, size)
+        total += size
+    return max(largest, total // 2)

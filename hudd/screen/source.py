@@ -1,0 +1,82 @@
+"""What a screen is to the rest of hudd: the port that every back end satisfies. No library is needed here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from hudd.model import Shot, Source
+
+Rect = tuple[int, int, int, int]
+"""``(left, top, width, height)`` in the pixels of the desktop."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenStatus:
+    """How well the screen can be looked at.
+
+    Attributes:
+        backend: What looks, for instance ``mss xshmgetimage on :0``.
+        degraded: One sentence about what is slower or missing than it could be; '' when nothing is.
+        damage: True when the window system tells of changes, so that a still screen need not be polled.
+    """
+
+    backend: str
+    degraded: str
+    damage: bool
+
+
+class Screen(Protocol):
+    """A place where frames come from. One thread at a time may call it; the calls block for milliseconds."""
+
+    def sources(self) -> tuple[Source, ...]:
+        """Everything that the settings ask for and that is there now. Cheap; monitors are read again when they changed.
+
+        Raises:
+            NoDisplayError: The display is gone, or none of the wanted monitors is connected.
+        """
+        ...
+
+    def grab(self, source: Source, *, epoch: int, captured_at: float) -> Shot:
+        """Take one frame.
+
+        Args:
+            source: One of ``sources()``.
+            epoch: ``policy.epoch`` before the grab; goes into the shot.
+            captured_at: Wall clock, seconds; goes into the shot.
+
+        Raises:
+            NoDisplayError: The display is gone; close this screen and open it again later.
+            CaptureError: This frame could not be taken; the next may.
+        """
+        ...
+
+    def damage_fd(self) -> int | None:
+        """A descriptor that is readable when something changed; None means that only polling tells."""
+        ...
+
+    def take_damage(self) -> tuple[Rect, ...]:
+        """Drain what was reported since the last call; ``damage_fd()`` is not readable afterwards.
+
+        It may be called from another thread than ``grab``.
+
+        Raises:
+            NoDisplayError: The display is gone.
+        """
+        ...
+
+    def window_rect(self, window: int) -> Rect | None:
+        """Where a window is now, its frame included; None when it is unknown or not shown.
+
+        Raises:
+            NoDisplayError: The display is gone.
+        """
+        ...
+
+    def status(self) -> ScreenStatus:
+        """How well it works, in words."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections and memory. May be called again, and after the display died."""
+        ...

@@ -1,0 +1,242 @@
+"""The door to xcffib: what an X server tells besides pixels. Damage, changes of the monitors, places of windows.
+
+Optional: without xcffib, or on a server without DAMAGE, hudd polls (see ``open_watch``).
+
+Two connections. Events come on one of them and nothing is ever asked there, because an answer that is waited for pulls
+events into the library's own queue, where no descriptor tells of them. Windows are asked about on the other.
+
+Damage is reported as a bounding box that is emptied whenever it was read: a video or a pause then costs one event, not
+thousands (machine-recipes 3).
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from typing import Any, Final
+
+from hudd.errors import NoDisplayError
+from hudd.screen.source import Rect
+
+_XWAYLAND: Final = "XWAYLAND"
+_VIEWABLE: Final = 2
+"""MapState.Viewable of the X protocol: the window and all its parents are mapped."""
+_MOST_PARENTS: Final = 64
+"""No window is nested deeper; a window that moved between parents while we climbed must not trap us."""
+
+
+class X11Watch:
+    """Tells what changed on an X display. Made by ``open_watch``; safe to use from two threads.
+
+    Reading events never waits for the server, so an event loop may do it; everything else asks and waits.
+    """
+
+    def __init__(self, library: Any, display: str) -> None:
+        self._library = library
+        self._display = display
+        self._event_lock = threading.Lock()
+        self._window_lock = threading.Lock()
+        self._rects: list[Rect] = []
+        self._monitors_changed = False
+        self._lists_monitors = False
+        self._layout: tuple[tuple[int, int, int, int, int], ...] = ()
+        self._damage = 0
+        self._damage_extension: Any = None
+        self._damage_events: tuple[type, ...] = ()
+        self._monitor_events: tuple[type, ...] = ()
+        self._events: Any = library.connect(display)
+        try:
+            self._windows: Any = library.connect(display)
+        except library.XcffibException:
+            self._events.disconnect()
+            raise
+        try:
+            self._root = self._events.get_setup().roots[self._events.pref_screen].root
+            self.xwayland = self._has(_XWAYLAND)
+            self._watch_monitors()
+            self._watch_damage()
+        except library.XcffibException:
+            self.close()
+            raise
+
+    @property
+    def damage(self) -> bool:
+        """Whether the server tells of changed pixels."""
+        return self._damage != 0
+
+    def fileno(self) -> int:
+        """The descriptor of the events."""
+        return int(self._events.get_file_descriptor())
+
+    def take_damage(self) -> tuple[Rect, ...]:
+        """Everything that was reported since the last call, as rectangles.
+
+        Raises:
+            NoDisplayError: The display is gone.
+        """
+        with self._event_lock:
+            self._drain()
+            rects = tuple(dict.fromkeys(self._rects))
+            self._rects.clear()
+            return rects
+
+    def take_monitors_changed(self) -> bool:
+        """Whether a monitor was plugged, unplugged, moved or resized since the last call.
+
+        The server's list is compared too, one round trip: monitors defined by ``xrandr --setmonitor`` raise no event.
+
+        Raises:
+            NoDisplayError: The display is gone.
+        """
+        with self._event_lock:
+            self._drain()
+            told, self._monitors_changed = self._monitors_changed, False
+        with self._window_lock:
+            before, self._layout = self._layout, self._read_layout()
+            return told or before != self._layout
+
+    def monitor_names(self) -> dict[Rect, str]:
+        """The names of the monitors as ``xrandr --listmonitors`` tells them, by place; empty before RandR 1.5.
+
+        Raises:
+            NoDisplayError: The display is gone.
+        """
+        library = self._library
+        with self._window_lock:
+            self._layout = self._read_layout()
+            try:
+                return {
+                    (left, top, width, height): self._windows.core.GetAtomName(name).reply().name.to_string()
+                    for name, left, top, width, height in self._layout
+                }
+            except library.XcffibException as error:
+                raise self._gone() from error
+
+    def window_rect(self, window: int) -> Rect | None:
+        """Where the top-level frame around a window is; None when the window is unknown or not shown.
+
+        Raises:
+            NoDisplayError: The display is gone.
+        """
+        library = self._library
+        with self._window_lock:
+            try:
+                return self._window_rect(window)
+            except library.ConnectionException as error:
+                raise self._gone() from error
+            except library.XcffibException:
+                # The window ended while it was asked about; so it is nowhere.
+                if self._windows.has_error():
+                    raise self._gone() from None
+                return None
+
+    def close(self) -> None:
+        """Close both connections. May be called again."""
+        with self._event_lock, self._window_lock:
+            self._events.disconnect()
+            self._windows.disconnect()
+
+    def _window_rect(self, window: int) -> Rect | None:
+        core = self._windows.core
+        if not 0 < window < 1 << 32 or core.GetWindowAttributes(window).reply().map_state != _VIEWABLE:
+            return None
+        for _ in range(_MOST_PARENTS):
+            tree = core.QueryTree(window).reply()
+            if tree.parent in (0, self._root):
+                break
+            window = tree.parent
+        place = core.GetGeometry(window).reply()
+        border = 2 * int(place.border_width)
+        return (int(place.x), int(place.y), int(place.width) + border, int(place.height) + border)
+
+    def _has(self, extension: str) -> bool:
+        return bool(self._events.core.QueryExtension(len(extension), extension).reply().present)
+
+    def _read_layout(self) -> tuple[tuple[int, int, int, int, int], ...]:
+        """Names (as atoms) and places of the monitors; empty when the server cannot list them."""
+        if not self._lists_monitors:
+            return ()
+        library = self._library
+        try:
+            reply = self._windows(library.randr.key).GetMonitors(self._root, get_active=True).reply()
+        except library.XcffibException as error:
+            raise self._gone() from error
+        return tuple((int(m.name), int(m.x), int(m.y), int(m.width), int(m.height)) for m in reply.monitors)
+
+    def _watch_monitors(self) -> None:
+        if not self._has("RANDR"):
+            return
+        randr = self._library.randr
+        extension = self._events(randr.key)
+        version = extension.QueryVersion(1, 5).reply()
+        self._lists_monitors = (version.major_version, version.minor_version) >= (1, 5)
+        self._windows(randr.key).QueryVersion(1, 5).reply()
+        self._layout = self._read_layout()
+        mask = randr.NotifyMask.ScreenChange | randr.NotifyMask.CrtcChange | randr.NotifyMask.OutputChange
+        extension.SelectInput(self._root, mask)
+        self._monitor_events = (randr.ScreenChangeNotifyEvent, randr.NotifyEvent)
+        self._events.flush()
+
+    def _watch_damage(self) -> None:
+        if not self._has("DAMAGE"):
+            return
+        damage = self._library.damage
+        extension = self._events(damage.key)
+        extension.QueryVersion(1, 1).reply()
+        made = self._events.generate_id()
+        extension.CreateChecked(made, self._root, damage.ReportLevel.BoundingBox).check()
+        self._damage = made
+        self._damage_extension = extension
+        self._damage_events = (damage.NotifyEvent,)
+
+    def _drain(self) -> None:
+        """Read events until none is left, in the socket or in the library's queue."""
+        library = self._library
+        try:
+            while True:
+                damaged = False
+                while (event := self._events.poll_for_event()) is not None:
+                    if isinstance(event, self._damage_events):
+                        damaged = True
+                        area = event.area
+                        self._rects.append((int(area.x), int(area.y), int(area.width), int(area.height)))
+                    elif isinstance(event, self._monitor_events):
+                        self._monitors_changed = True
+                if not damaged:
+                    return
+                # Emptying the box asks for news again. Sending may itself read events, hence the outer loop.
+                self._damage_extension.Subtract(self._damage, 0, 0)
+                self._events.flush()
+        except library.XcffibException as error:
+            raise self._gone() from error
+
+    def _gone(self) -> NoDisplayError:
+        return NoDisplayError(f"The X display {self._display} is gone.", hint="hudd goes on when it is back.")
+
+
+def open_watch(display: str) -> X11Watch | str:
+    """Connect to a display for what it tells besides pixels.
+
+    Returns:
+        The watch, or one sentence that says why there is none.
+
+    Raises:
+        NoDisplayError: xcffib is there, and the display is not.
+    """
+    try:
+        import xcffib  # noqa: PLC0415 - optional: it does not exist on macOS
+
+        # Loaded before connecting, because a connection can read only the events that it knew when it was made.
+        importlib.import_module("xcffib.damage")
+        importlib.import_module("xcffib.randr")
+    except (ImportError, OSError) as error:
+        return f"Changes are found by polling: xcffib cannot be loaded ({error})."
+    library: Any = xcffib
+    try:
+        return X11Watch(library, display)
+    except library.ConnectionException as error:
+        raise NoDisplayError(
+            f"The X display {display} cannot be opened.", hint="Check DISPLAY and XAUTHORITY."
+        ) from error
+    except library.XcffibException as error:
+        return f"Changes are found by polling: the X server refused to tell of them ({error})."

@@ -1,0 +1,188 @@
+"""The log: one line per event on stderr, for a person or for the journal of systemd. No key ever stands in it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import Final, Self, TextIO
+
+from hudd.clock import Clock
+
+OWN_LOGGERS: Final = ("hudd",)
+REPEAT_S: Final = 60.0
+
+_MOST_REMEMBERED: Final = 256
+_REPEATED: Final = "hudd_repeated"
+_MASK: Final = "…"
+# sk-… and ek_… are keys of the service, the rest is how a key travels (realtime-protocol 1.3).
+_KEYS: Final = re.compile(r"\b(sk-|ek_)[A-Za-z0-9_-]{4,}")
+_HEADERS: Final = re.compile(
+    r"(?i)\b(bearer\s+|(?:x-)?api-key['\"]?\s*[:=]\s*['\"]?|openai-insecure-api-key\.)[^\s'\",]+"
+)
+_PRIORITIES: Final = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+
+
+class Mask:
+    """Takes keys out of texts: those that were told to it, and whatever looks like one."""
+
+    def __init__(self) -> None:
+        self._secrets: set[str] = set()
+
+    def hide(self, secret: str) -> None:
+        """Never let this text through; texts below 6 characters are not secrets but words."""
+        if len(secret) >= 6:
+            self._secrets.add(secret)
+
+    def __call__(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, _MASK)
+        return _HEADERS.sub(rf"\1{_MASK}", _KEYS.sub(rf"\1{_MASK}", text))
+
+
+class RateLimited(logging.Filter):
+    """Lets a message through once in a while, counts its repetitions and tells their number with the next one.
+
+    Messages are the same when logger, level and text are. Errors with a traceback pass like any other message.
+
+    Args:
+        clock: For the time between two messages.
+        every_s: Seconds in which a message is not repeated.
+    """
+
+    def __init__(self, clock: Clock, every_s: float = REPEAT_S) -> None:
+        super().__init__()
+        self._clock = clock
+        self._every_s = every_s
+        self._seen: OrderedDict[tuple[str, int, str], tuple[float, int]] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.INFO:
+            # Whoever asks for debug wants every line.
+            return True
+        text = record.getMessage()
+        key, now = (record.name, record.levelno, text), self._clock.monotonic()
+        with self._guard:
+            since, count = self._seen.get(key, (now, 0))
+            known = key in self._seen
+            if known and now - since < self._every_s:
+                self._seen[key] = (since, count + 1)
+                return False
+            self._seen[key] = (now, 0)
+            self._seen.move_to_end(key)
+            if len(self._seen) > _MOST_REMEMBERED:
+                self._seen.popitem(last=False)
+        if count:
+            # Beside the message, which other handlers share; the formatter appends it.
+            setattr(record, _REPEATED, f" ({count} more of these in the last {now - since:.0f} s)")
+        return True
+
+
+class LineFormatter(logging.Formatter):
+    """``2026-11-21 10:31:06+01:00 warning realtime.link: …``, in local time."""
+
+    def __init__(self, mask: Mask) -> None:
+        super().__init__()
+        self._mask = mask
+
+    def format(self, record: logging.LogRecord) -> str:
+        # The zone stands beside the time: a log may be read far from where it was written.
+        moment = datetime.fromtimestamp(record.created).astimezone()
+        return f"{moment.isoformat(' ', 'seconds')} {self.body(record)}"
+
+    def body(self, record: logging.LogRecord) -> str:
+        """Level, logger, message and traceback, without keys."""
+        text = record.getMessage() + getattr(record, _REPEATED, "")
+        if record.exc_info:
+            text = f"{text}\n{self.formatException(record.exc_info)}"
+        if record.stack_info:
+            text = f"{text}\n{self.formatStack(record.stack_info)}"
+        return f"{record.levelname.lower()} {record.name.removeprefix('hudd.')}: {self._mask(text)}"
+
+
+class PriorityFormatter(LineFormatter):
+    """``<4>realtime.link: …``: the journal adds time and unit by itself (sd-daemon(3)), one entry per line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        priority = next((number for level, number in _PRIORITIES if record.levelno >= level), 7)
+        lines = self.body(record).removeprefix(f"{record.levelname.lower()} ").splitlines() or [""]
+        return "\n".join(f"<{priority}>{line}" for line in lines)
+
+
+class Log:
+    """The log of the process, from `start_logging` to `close`.
+
+    Attributes:
+        mask: What takes keys out; tell it the key in use.
+    """
+
+    def __init__(self, handler: logging.Handler, mask: Mask) -> None:
+        self.mask = mask
+        self._handler = handler
+        self._root_level = logging.getLogger().level
+        self._levels = {name: logging.getLogger(name).level for name in OWN_LOGGERS}
+
+    def set_level(self, level: str) -> None:
+        """Choose the least level of our own messages: ``debug``, ``info``, ``warning`` or ``error``."""
+        number = logging.getLevelNamesMapping()[level.upper()]
+        for name in OWN_LOGGERS:
+            logging.getLogger(name).setLevel(number)
+        # Libraries stay at warnings: at debug level some print headers, and a key is in them.
+        logging.getLogger().setLevel(max(number, logging.WARNING))
+
+    def close(self) -> None:
+        """Take the handler away again; the stream stays open."""
+        root = logging.getLogger()
+        root.removeHandler(self._handler)
+        root.setLevel(self._root_level)
+        for name, level in self._levels.items():
+            logging.getLogger(name).setLevel(level)
+        self._handler.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def start_logging(level: str, environ: Mapping[str, str], clock: Clock, stream: TextIO | None = None) -> Log:
+    """Log to a stream: with priorities when it leads to the journal, else in lines with local time.
+
+    Args:
+        level: ``debug``, ``info``, ``warning`` or ``error``.
+        environ: For ``JOURNAL_STREAM``.
+        clock: For the limit of repetitions.
+        stream: Standard error when None.
+    """
+    target = stream if stream is not None else sys.stderr
+    mask = Mask()
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(PriorityFormatter(mask) if leads_to_journal(environ, target) else LineFormatter(mask))
+    handler.addFilter(RateLimited(clock))
+    log = Log(handler, mask)
+    logging.getLogger().addHandler(handler)
+    log.set_level(level)
+    return log
+
+
+def leads_to_journal(environ: Mapping[str, str], stream: TextIO) -> bool:
+    """Whether ``JOURNAL_STREAM`` (device:inode) names the very file behind the stream."""
+    named = environ.get("JOURNAL_STREAM", "")
+    if not named:
+        return False
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        # A stream without a file, as in tests and notebooks.
+        return False
+    return named == f"{found.st_dev}:{found.st_ino}"

@@ -1,0 +1,224 @@
+"""The one table of the contract: methods, their parameters, errors, topics. Imports nothing of hudd.
+
+The command server validates by it, ``hudctl`` builds its verbs from it, README and PROTOCOL.md are checked against it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+PROTOCOL_NEWEST: Final = 1
+PROTOCOL_OLDEST: Final = 1
+NOTE_VERSION: Final = 1
+
+MAX_FRAME_BYTES: Final = 64 * 1024
+MAX_ENVELOPE_FRAMES: Final = 4
+REPLY_GRACE_MS: Final = 200
+DEFAULT_DEADLINE_MS: Final = 15_000
+MAX_DEADLINE_MS: Final = 24 * 3600 * 1000
+REPLAY_PAGE: Final = 500
+
+ParamKind = Literal["string", "integer", "number", "boolean", "array", "object", "time"]
+"""``time`` is a number of seconds since 1970 or an ISO 8601 string with a zone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One parameter of a method.
+
+    Attributes:
+        name: Key in ``params``.
+        kind: JSON type.
+        doc: One sentence.
+        required: Whether a request without it is refused (``E_ARGS``).
+        choices: Allowed strings; empty for any.
+        low: Smallest allowed number, or shortest length of a string; None for no bound.
+        high: Largest allowed number, or longest length of a string; None for no bound.
+    """
+
+    name: str
+    kind: ParamKind
+    doc: str
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method of the command socket.
+
+    Attributes:
+        name: As in ``method``.
+        doc: One sentence.
+        params: Its own parameters; ``COMMON_PARAMS`` are allowed everywhere.
+        verb: The verb of hudctl that uses it; '' when no person calls it.
+    """
+
+    name: str
+    doc: str
+    params: tuple[Param, ...] = ()
+    verb: str = ""
+
+
+COMMON_PARAMS: Final = (
+    Param("sent_at", "number", "When the request was sent, milliseconds since 1970.", low=0),
+    Param("deadline_ms", "number", "How long after sent_at the answer is still wanted.", low=1, high=MAX_DEADLINE_MS),
+)
+
+_RANGE = (
+    Param("since", "time", "Only what happened at or after this time."),
+    Param("until", "time", "Only what happened before this time."),
+)
+
+METHODS: Final[tuple[Method, ...]] = (
+    Method(
+        "hello",
+        "Tells protocol range, version, capabilities and the stream; a client tells who it is.",
+        (
+            Param("client", "string", "Name and version of the client.", high=200),
+            Param("protocol", "array", "The client's [oldest, newest] protocol."),
+            Param("pid", "integer", "Process id of the client.", low=0),
+            Param("window", "integer", "X11 window the client prints into ($WINDOWID).", low=0),
+            Param("streaming", "boolean", "True while the client prints notes: changes in its window are ignored."),
+        ),
+        verb="version",
+    ),
+    Method("status", "Tells facts: connection, sending with all reasons, ages, counters, cost.", verb="status"),
+    Method(
+        "snap",
+        "Takes a picture now and answers with the committed note.",
+        (
+            Param("snap_id", "string", "A ULID chosen by the caller; also the idempotence key.", low=26, high=26),
+            Param("monitor", "string", "Name of the source; absent means the first.", high=200),
+        ),
+        verb="snap",
+    ),
+    Method(
+        "pause",
+        "Stops pictures from leaving until resumed; committed before it is answered.",
+        (
+            Param("for_s", "number", "Seconds until it ends by itself; absent means until resumed.", low=1),
+            Param("why", "string", "A word for the status.", high=200),
+        ),
+        verb="pause",
+    ),
+    Method("resume", "Ends a pause and lifts a stopped connection.", verb="resume"),
+    Method(
+        "wait",
+        "Answers when the daemon has reached a state.",
+        (
+            Param(
+                "for",
+                "string",
+                "What to wait for.",
+                choices=("ready", "connected", "note"),
+            ),
+        ),
+        verb="wait",
+    ),
+    Method(
+        "notes.since",
+        "Replays notes after a number, oldest first, in pages.",
+        (
+            Param("stream", "string", "The stream the number belongs to; '' for the present one.", high=64),
+            Param("seq", "integer", "Notes after this number.", required=True, low=0),
+            Param("topic_prefix", "string", "Only topics that start so, for instance note/eDP-1/.", high=300),
+            Param("limit", "integer", "At most so many.", low=1, high=REPLAY_PAGE),
+        ),
+        verb="follow",
+    ),
+    Method(
+        "notes.search",
+        "Finds notes by time and words.",
+        (
+            *_RANGE,
+            Param("search", "string", "Words, all of which must occur (full text).", low=1, high=1000),
+            Param("grep", "string", "A substring, or /a regular expression/.", low=1, high=1000),
+            Param("before", "integer", "Notes below this number, for the next page.", low=0),
+            Param("limit", "integer", "At most so many.", low=1, high=REPLAY_PAGE),
+            Param("reverse", "boolean", "Oldest first within what was found."),
+        ),
+        verb="notes",
+    ),
+    Method(
+        "errors",
+        "Lists what went wrong, newest first.",
+        (*_RANGE, Param("limit", "integer", "At most so many.", low=1, high=REPLAY_PAGE)),
+        verb="errors",
+    ),
+    Method("cost", "Tells what was spent and what it would have cost at the service.", _RANGE, verb="cost"),
+    Method("config", "Tells every setting, its value and where it came from.", verb="config"),
+)
+
+METHOD_BY_NAME: Final = {m.name: m for m in METHODS}
+
+
+@dataclass(frozen=True, slots=True)
+class WireError:
+    """One error code of the contract.
+
+    Attributes:
+        code: ``data.code`` of the JSON-RPC error.
+        rpc: ``error.code`` of JSON-RPC 2.0.
+        exit_code: What hudctl exits with.
+        doc: One sentence.
+    """
+
+    code: str
+    rpc: int
+    exit_code: int
+    doc: str
+
+
+ERRORS: Final[tuple[WireError, ...]] = (
+    WireError("E_PROTO", -32700, 1, "The frame is no request that can be read."),
+    WireError("E_REQUEST", -32600, 2, "The JSON is no JSON-RPC 2.0 request, or a batch."),
+    WireError("E_UNKNOWN_METHOD", -32601, 6, "There is no such method; the hint lists those that there are."),
+    WireError("E_ARGS", -32602, 2, "A parameter is missing, unknown in value or of the wrong type."),
+    WireError("E_INTERNAL", -32603, 1, "A mistake in hudd; the log has it."),
+    WireError("E_VERSION", -32001, 6, "The protocol versions of client and daemon do not meet."),
+    WireError("E_AUTH", -32002, 4, "The caller is not allowed to."),
+    WireError("E_BUSY", -32003, 4, "Too many requests at once; retry_after_ms says when to try again."),
+    WireError("E_DEADLINE", -32004, 5, "The deadline passed first."),
+    WireError("E_STATE", -32005, 7, "Not possible in the present state: paused, locked, cap reached …"),
+    WireError("E_CAPTURE", -32006, 7, "No picture could be taken."),
+    WireError("E_UPSTREAM", -32007, 8, "The Realtime service failed; data.upstream has its own words."),
+    WireError("E_STORAGE", -32008, 9, "The journal could not be read or written."),
+)
+
+ERROR_BY_CODE: Final = {e.code: e for e in ERRORS}
+
+EXIT_OK: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_NOT_RUNNING: Final = 3
+EXIT_REFUSED: Final = 4
+EXIT_DEADLINE: Final = 5
+EXIT_VERSION: Final = 6
+EXIT_STATE: Final = 7
+EXIT_UPSTREAM: Final = 8
+EXIT_STORAGE: Final = 9
+EXIT_INTERRUPTED: Final = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One family of topics on the note socket."""
+
+    pattern: str
+    doc: str
+    numbered: bool = False
+
+
+TOPICS: Final[tuple[Topic, ...]] = (
+    Topic("note/<source>/", "A final note; the only topic with seq and prev.", numbered=True),
+    Topic("delta/<source>/", "A piece of text of an answer that is being written: {snap_id, n, text}."),
+    Topic("state/", "The status after a change of state."),
+    Topic("error/", "One error, with the service's own words."),
+    Topic("cost/", "A change of what was spent, or of what may be."),
+    Topic("hb/", "Heartbeat with the newest seq per topic (heads)."),
+    Topic("welcome/<token>/", "Answer to a subscription: everything subscribed to before it is active."),
+)

@@ -1,0 +1,109 @@
+"""What the journal costs: a commit, a replay, a search among many notes, an opening.
+
+``bench_journal()`` returns rows ``(name, value, bar, unit)``; a value above its bar is too slow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from hudd.clock import SystemClock
+from hudd.journal import queries, schema
+from hudd.journal.store import Journal
+from hudd.ledger.records import Settlement
+from hudd.model import Usage
+from tests.fakes.journal import RESERVATION, make_note
+
+Row = tuple[str, float, float, str]
+
+STORED = 100_000
+COMMITS = 1000
+WORDS = [
+    f"{stem}{number}" for stem in ("invoice", "build", "mail", "window", "error", "chart") for number in range(500)
+]
+USAGE = Usage(1023, 60, 700, 323, 0, 384, 0, 0, 60)
+
+
+def _fill(connection: sqlite3.Connection, count: int) -> None:
+    chance = random.Random(7)
+    with schema.transaction(connection):
+        for number in range(count):
+            words = " ".join(chance.choices(WORDS, k=35))
+            queries.insert_note(connection, make_note(text=f"The terminal shows {words}.", time=float(number)))
+
+
+async def _commits(journal: Journal) -> list[float]:
+    """Milliseconds of the commit of a note with its settlement, asked for one after the other."""
+    spent: list[float] = []
+    for _ in range(COMMITS):
+        taken = await journal.reserve(RESERVATION)
+        started = time.perf_counter()
+        await journal.commit_note(make_note(), Settlement(taken, "completed", USAGE, 4100))
+        spent.append((time.perf_counter() - started) * 1000)
+    return sorted(spent)
+
+
+async def _least_ms(work: Callable[[], Awaitable[object]], times: int = 5) -> float:
+    best = float("inf")
+    for _ in range(times):
+        started = time.perf_counter()
+        await work()
+        best = min(best, time.perf_counter() - started)
+    return best * 1000
+
+
+async def _replay(journal: Journal, count: int) -> None:
+    head = max(journal.heads().values())
+    seq = head - count
+    while seq < head:
+        seq = (await journal.notes_since(seq)).notes[-1].seq
+
+
+async def _measure(folder: Path) -> list[Row]:
+    path = folder / "journal.db"
+    journal = Journal.open(path, clock=SystemClock())
+    await journal._writer.run(lambda connection: _fill(connection, STORED))
+    commits = await _commits(journal)
+    middle = float(STORED // 2)
+    rows: list[Row] = [
+        ("journal commit of a note with its cost, median", commits[len(commits) // 2], 10, "ms"),
+        ("journal commit of a note with its cost, p99", commits[int(len(commits) * 0.99)], 10, "ms"),
+        ("journal replay of 10,000 notes", await _least_ms(lambda: _replay(journal, 10_000), 2), 1000, "ms"),
+        ("journal search, a rare pair of words", await _least_ms(lambda: journal.search(search="mail7 chart9")), 50, "ms"),
+        ("journal search, a word of every note", await _least_ms(lambda: journal.search(search="terminal")), 50, "ms"),
+        (
+            "journal search, a common word in an old hour",
+            await _least_ms(lambda: journal.search(search="terminal", since=middle, until=middle + 60)),
+            50,
+            "ms",
+        ),
+        ("journal grep of all notes, a substring", await _least_ms(lambda: journal.search(grep="nowhere"), 1), 3000, "ms"),
+        ("journal grep of all notes, an expression", await _least_ms(lambda: journal.search(grep="/no+where/"), 1), 3000, "ms"),
+        ("journal totals of a day of 1,000 answers", await _least_ms(lambda: journal.totals(RESERVATION.day)), 10, "ms"),
+    ]  # fmt: skip
+    await journal.close()
+    started = time.perf_counter()
+    journal = Journal.open(path, clock=SystemClock())
+    rows.append(("journal opening with check", (time.perf_counter() - started) * 1000, 1500, "ms"))
+    await journal.close()
+    # The path is a temporary folder's, and nothing else runs on this loop.
+    size = path.stat().st_size  # noqa: ASYNC240
+    rows.append(("journal size of a note with its cost row", size / (STORED + COMMITS), 3500, "bytes"))
+    return rows
+
+
+def bench_journal() -> list[Row]:
+    """Commit, replay, search and opening over 100,000 notes."""
+    with tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(_measure(Path(folder)))
+
+
+if __name__ == "__main__":
+    for name, value, bar, unit in bench_journal():
+        print(f"{name:50} {value:10.2f} {unit}  (bar {bar})")

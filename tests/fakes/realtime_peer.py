@@ -1,0 +1,160 @@
+"""The service's side of a Realtime connection, scripted, without a socket: client events in, server frames out.
+
+Shapes are those of realtime-protocol 2.2, 3.4, 3.5 and 9.1. Knobs are attributes; change them between events.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+USAGE = {
+    "total_tokens": 460,
+    "input_tokens": 400,
+    "output_tokens": 60,
+    "input_token_details": {
+        "text_tokens": 77,
+        "audio_tokens": 0,
+        "image_tokens": 323,
+        "cached_tokens": 64,
+        "cached_tokens_details": {"text_tokens": 64, "audio_tokens": 0, "image_tokens": 0},
+    },
+    "output_token_details": {"text_tokens": 60, "audio_tokens": 0},
+}
+
+
+class RealtimePeer:
+    """Answers each client event as the service does.
+
+    Attributes:
+        text: What every answer says.
+        status: How answers end.
+        reason: ``status_details.reason`` of answers that are not complete.
+        error: The error object of failed answers.
+        usage: Usage of every answer.
+        silent_to: Types of client events that get no reaction.
+        stop_after: Type of a server event after which an answer is not continued, or ''.
+        received: Every client event, parsed.
+    """
+
+    def __init__(self, *, text: str = "A terminal shows make, which failed with 2 errors.") -> None:
+        self.text = text
+        self.status = "completed"
+        self.reason = ""
+        self.error: dict[str, Any] | None = None
+        self.usage: dict[str, Any] | None = USAGE
+        self.silent_to: set[str] = set()
+        self.stop_after = ""
+        self.received: list[dict[str, Any]] = []
+        self.session_id = "sess_1"
+        self.expires_at = 1_795_347_066
+        self._number = itertools.count(1)
+        self._open: dict[str, dict[str, Any]] = {}
+
+    def event(self, kind: str, **fields: Any) -> str:
+        """A server event as a frame."""
+        return json.dumps({"type": kind, "event_id": f"event_{next(self._number)}", **fields})
+
+    def error_event(self, code: str | None, *, event_id: str | None = None, **fields: Any) -> str:
+        error = {"type": "invalid_request_error", "code": code, "message": "m", "param": None, "event_id": event_id}
+        return self.event("error", error={**error, **fields})
+
+    def greeting(self) -> list[str]:
+        return [self.event("session.created", session=self._session())]
+
+    def receive(self, data: bytes) -> list[str]:
+        """Take a client event; returns the frames that follow it."""
+        event = json.loads(data)
+        self.received.append(event)
+        if event["type"] in self.silent_to:
+            return []
+        match event["type"]:
+            case "session.update":
+                return [self.event("session.updated", session=self._session())]
+            case "response.create":
+                return self._respond(event["response"])
+            case "response.cancel":
+                return self._cancel(event)
+            case _:
+                return []
+
+    def received_types(self) -> list[str]:
+        return [event["type"] for event in self.received]
+
+    def _session(self) -> dict[str, Any]:
+        return {
+            "type": "realtime",
+            "object": "realtime.session",
+            "id": self.session_id,
+            "model": "gpt-realtime-1.5",
+            "expires_at": self.expires_at,
+        }
+
+    def _respond(self, request: dict[str, Any]) -> list[str]:
+        number = next(self._number)
+        response = {
+            "object": "realtime.response",
+            "id": f"resp_{number}",
+            "status": "in_progress",
+            "status_details": None,
+            "output": [],
+            "conversation_id": None,
+            "output_modalities": ["text"],
+            "usage": None,
+            "metadata": request.get("metadata"),
+        }
+        item = {"id": f"item_{number}", "type": "message", "status": "in_progress", "role": "assistant", "content": []}
+        place = {"response_id": response["id"], "item_id": item["id"], "output_index": 0, "content_index": 0}
+        in_item = {"response_id": response["id"], "output_index": 0}
+        words = [word + " " for word in self.text.split(" ")]
+        words[-1] = words[-1][:-1]
+        frames = [
+            ("response.created", {"response": response}),
+            ("response.output_item.added", {**in_item, "item": item}),
+            ("response.content_part.added", {**place, "part": {"type": "text", "text": ""}}),
+            *(("response.output_text.delta", {**place, "delta": word, "obfuscation": "x9"}) for word in words),
+            ("response.output_text.done", {**place, "text": self.text}),
+            ("response.content_part.done", {**place, "part": {"type": "text", "text": self.text}}),
+        ]
+        content = [{"type": "output_text", "text": self.text}]
+        done_item = {**item, "status": "completed", "content": content}
+        frames.append(("response.output_item.done", {**in_item, "item": done_item}))
+        frames.append(("response.done", {"response": self._done(response, done_item)}))
+        limits = [{"name": "tokens", "limit": 15_000_000, "remaining": 14_998_954, "reset_seconds": 0.004}]
+        frames.append(("rate_limits.updated", {"rate_limits": limits}))
+        self._open[response["id"]] = response
+        sent = []
+        for kind, fields in frames:
+            sent.append(self.event(kind, **fields))
+            if kind == "response.done":
+                self._open.pop(response["id"])
+            if kind == self.stop_after:
+                break
+        return sent
+
+    def _done(self, response: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
+        details = None
+        if self.status == "failed":
+            details = {"type": "failed", "error": self.error}
+        elif self.status != "completed":
+            details = {"type": self.status, "reason": self.reason}
+        return {
+            **response,
+            "status": self.status,
+            "status_details": details,
+            "output": [item] if self.status != "failed" else [],
+            "usage": self.usage,
+        }
+
+    def _cancel(self, event: dict[str, Any]) -> list[str]:
+        response = self._open.pop(event.get("response_id", ""), None)
+        if response is None:
+            return [self.error_event("response_cancel_not_active", event_id=event.get("event_id"))]
+        details = {"type": "cancelled", "reason": "client_cancelled"}
+        return [
+            self.event(
+                "response.done",
+                response={**response, "status": "cancelled", "status_details": details, "usage": self.usage},
+            )
+        ]

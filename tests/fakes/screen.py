@@ -1,0 +1,176 @@
+"""Screens for tests: frames painted in memory, a screen that shows them, and a real X server to start and kill."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from hudd.errors import CaptureError, NoDisplayError
+from hudd.model import Shot, Source
+from hudd.screen.source import Rect, ScreenStatus
+
+
+def need(program: str) -> str:
+    """The path of a system program; skips the test where it is missing, and fails it in CI."""
+    path = shutil.which(program)
+    if path is None:
+        message = f"{program} is not installed"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
+
+
+class Canvas:
+    """A frame in memory. Rectangles and text-like hatching are painted on it; ``shot`` takes a copy."""
+
+    def __init__(self, width: int = 640, height: int = 320, colour: int = 0xFFFFFF, name: str = "fake") -> None:
+        self.width, self.height = width, height
+        self.source = Source("monitor", name, (0, 0, width, height))
+        self._rows = [bytearray(colour.to_bytes(4, "little") * width) for _ in range(height)]
+
+    def fill(self, rect: Rect, colour: int) -> Canvas:
+        """Paint a rectangle in one colour (0xRRGGBB)."""
+        left, top, width, height = rect
+        line = colour.to_bytes(4, "little") * width
+        for row in self._rows[top : top + height]:
+            row[left * 4 : (left + width) * 4] = line
+        return self
+
+    def write(self, left: int, top: int, letters: int, colour: int = 0) -> Canvas:
+        """Paint something like a line of text: letters of 7x12 pixels, made of strokes 2 pixels wide."""
+        for letter in range(letters):
+            x = left + 8 * letter
+            self.fill((x, top, 2, 12), colour)
+            self.fill((x, top + 5 * (letter % 3), 6, 2), colour)
+        return self
+
+    def shot(self, epoch: int = 0) -> Shot:
+        return Shot(self.source, bytes().join(self._rows), self.width, self.height, 0.0, epoch)
+
+
+class FakeScreen:
+    """A screen whose frames are canvases, without damage events. ``gone`` makes every call raise ``NoDisplayError``."""
+
+    def __init__(self, *canvases: Canvas) -> None:
+        self.canvases = {canvas.source.name: canvas for canvas in canvases or (Canvas(),)}
+        self.windows: dict[int, Rect] = {}
+        self.gone = False
+        self.broken = False
+        self.closed = False
+        self.grabs = 0
+
+    def sources(self) -> tuple[Source, ...]:
+        self._check()
+        return tuple(canvas.source for canvas in self.canvases.values())
+
+    def grab(self, source: Source, *, epoch: int, captured_at: float) -> Shot:
+        self._check()
+        self.grabs += 1
+        if self.broken:
+            raise CaptureError("This frame could not be taken.")
+        shot = self.canvases[source.name].shot(epoch)
+        return Shot(source, shot.pixels, shot.width, shot.height, captured_at, epoch)
+
+    def damage_fd(self) -> int | None:
+        return None
+
+    def take_damage(self) -> tuple[Rect, ...]:
+        self._check()
+        return ()
+
+    def window_rect(self, window: int) -> Rect | None:
+        self._check()
+        return self.windows.get(window)
+
+    def status(self) -> ScreenStatus:
+        return ScreenStatus("fake", "", damage=False)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def _check(self) -> None:
+        if self.gone or self.closed:
+            raise NoDisplayError("The fake display is gone.")
+
+
+class XServer:
+    """A real Xvfb. It chooses its own display number, so that tests do not meet.
+
+    Args:
+        size: Width and height in pixels.
+        number: A display number to take instead, as when a display comes back.
+    """
+
+    def __init__(self, size: tuple[int, int] = (640, 480), number: int | None = None) -> None:
+        program = need("Xvfb")
+        reader, writer = os.pipe()
+        chosen = [] if number is None else [f":{number}"]
+        screen = f"{size[0]}x{size[1]}x24"
+        self.process = subprocess.Popen(
+            [program, *chosen, "-displayfd", str(writer), "-screen", "0", screen, "-nolisten", "tcp", "-noreset"],
+            pass_fds=(writer,),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(writer)
+        with os.fdopen(reader, encoding="ascii") as pipe:
+            told = pipe.readline().strip()
+        if not told:
+            self.process.wait()
+            raise RuntimeError("Xvfb did not start")
+        self.number = int(told)
+        self.environ = {"DISPLAY": f":{self.number}"}
+        self._clients: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start an X program on this server; it ends with it."""
+        client = subprocess.Popen(
+            [need(command[0]), *command[1:]],
+            env={**os.environ, **self.environ},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self._clients.append(client)
+        return client
+
+    def run(self, *command: str) -> None:
+        """Run an X program and wait for its end."""
+        subprocess.run(
+            [need(command[0]), *command[1:]], env={**os.environ, **self.environ}, check=True, capture_output=True
+        )
+
+    def kill(self) -> None:
+        """End the server the hard way."""
+        self.process.kill()
+        self.process.wait()
+        for client in self._clients:
+            client.kill()
+            client.wait()
+
+
+@contextmanager
+def x_server(size: tuple[int, int] = (640, 480)) -> Iterator[XServer]:
+    """An Xvfb for the length of a block."""
+    server = XServer(size)
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+def wait_for(path: Path, timeout_s: float = 10.0) -> str:
+    """The text of a file, as soon as somebody wrote a whole line into it."""
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        if path.exists() and (text := path.read_text()).endswith("\n"):
+            return text.strip()
+        time.sleep(0.02)
+    raise TimeoutError(f"{path} was not written")
