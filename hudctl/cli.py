@@ -28,27 +28,48 @@ def build_parser() -> argparse.ArgumentParser:
         verb = verbs.add_parser(name, help=text, description=text)
         verb.add_argument("--json", action="store_true", help="print one JSON object with a schema number")
         if timeout is not None:
-            verb.add_argument(
-                "--timeout",
-                metavar="SECONDS",
-                type=float,
-                default=timeout,
-                help=f"give up after this (default {timeout:g})",
-            )
+            text = f"give up after this (default {timeout:g})"
+            verb.add_argument("--timeout", metavar="SECONDS", type=_seconds, default=timeout, help=text)
         return verb
 
-    trial = add(
-        "try", "Try hudd for a minute: local engine, temporary folders, no key, nothing left behind.", timeout=None
-    )
-    trial.add_argument("--seconds", type=float, default=60.0, help="how long to watch (default 60)")
-    trial.add_argument("--pictures", metavar="DIR", help="show these pictures instead of the screen")
-
+    _add_trial(add("try", "Try hudd: local engine, temporary folders, no key, nothing left behind.", timeout=None))
     snap = add("snap", "Take a picture now and print the note while it is written.", timeout=30.0)
     snap.add_argument("--monitor", metavar="NAME", help="which monitor (see hudctl status)")
-
     add("status", "Tell what hudd does now, why it is not sending, what it has cost today.")
+    _add_notes(add("notes", "Print notes of the past."))
+    _add_follow(add("follow", "Print new notes as they are written; catch up first.", timeout=None))
+    cost = add("cost", "Tell what was spent, and what it would have cost at the service.")
+    _add_range(cost)
+    cost.add_argument("--today", action="store_true", help="since midnight (the default)")
+    errors = add("errors", "List what went wrong, newest first.")
+    _add_range(errors)
+    errors.add_argument("--limit", type=int, default=20, metavar="N", help="at most so many (default 20)")
+    _add_pause(add("pause", "Let no picture leave until resumed, or for a while."))
+    add("resume", "End a pause; try a stopped connection again.")
+    wait = add("wait", "Wait until hudd is ready, connected, or has written a note.", timeout=30.0)
+    wait.add_argument("--for", dest="goal", choices=("ready", "connected", "note"), default="ready", help="what for")
+    config = add("config", "Print every setting, its value and where it came from.")
+    config.add_argument("--default", action="store_true", help="print the default file instead, for editing")
+    add("version", "Tell the versions of hudctl and of the running hudd.")
+    return parser
 
-    notes = add("notes", "Print notes of the past.")
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 86_400:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds up to a day, not {text}")
+    return value
+
+
+_seconds.__name__ = "number"  # argparse names the type in its sentence
+
+
+def _add_trial(trial: argparse.ArgumentParser) -> None:
+    trial.add_argument("--seconds", type=_seconds, default=60.0, help="how long to watch (default 60)")
+    trial.add_argument("--pictures", metavar="DIR", help="show these pictures instead of the screen")
+
+
+def _add_notes(notes: argparse.ArgumentParser) -> None:
     _add_range(notes)
     which = notes.add_mutually_exclusive_group()
     which.add_argument("--search", metavar="WORDS", help="notes with all these words (full text)")
@@ -56,35 +77,18 @@ def build_parser() -> argparse.ArgumentParser:
     notes.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many (default 50, 0 means all)")
     notes.add_argument("--reverse", action="store_true", help="oldest first")
 
-    follow = add("follow", "Print new notes as they are written; catch up first.", timeout=None)
+
+def _add_follow(follow: argparse.ArgumentParser) -> None:
     follow.add_argument("--since", metavar="TIME", help="catch up from this time (default: only new notes)")
     follow.add_argument("--after", type=int, metavar="SEQ", help="catch up after this note number")
     follow.add_argument("--all", action="store_true", help="also answers that said nothing new, and failed ones")
     follow.add_argument("--limit", type=int, default=0, metavar="N", help="stop after so many notes")
 
-    cost = add("cost", "Tell what was spent, and what it would have cost at the service.")
-    _add_range(cost)
-    cost.add_argument("--today", action="store_true", help="since midnight (the default)")
 
-    errors = add("errors", "List what went wrong, newest first.")
-    _add_range(errors)
-    errors.add_argument("--limit", type=int, default=20, metavar="N", help="at most so many (default 20)")
-
-    pause = add("pause", "Let no picture leave until resumed, or for a while.")
+def _add_pause(pause: argparse.ArgumentParser) -> None:
     pause.add_argument("duration", nargs="?", metavar="DURATION", help="for instance 15m or 1h30m")
     pause.add_argument("--until", metavar="TIME", help="for instance 14:00")
     pause.add_argument("--why", metavar="WORDS", default="", help="shown in the status")
-
-    add("resume", "End a pause; try a stopped connection again.")
-
-    wait = add("wait", "Wait until hudd is ready, connected, or has written a note.", timeout=30.0)
-    wait.add_argument("--for", dest="goal", choices=("ready", "connected", "note"), default="ready", help="what for")
-
-    config = add("config", "Print every setting, its value and where it came from.")
-    config.add_argument("--default", action="store_true", help="print the default file instead, for editing")
-
-    add("version", "Tell the versions of hudctl and of the running hudd.")
-    return parser
 
 
 def _add_range(verb: argparse.ArgumentParser) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import tzinfo
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from hudctl.words import (
     Colour,
@@ -15,6 +15,7 @@ from hudctl.words import (
     days_between,
     hang,
     line,
+    lines_of,
     mapping,
     money,
     number_or_none,
@@ -110,7 +111,7 @@ def _sending_row(status: Mapping[str, Any]) -> _Row:
         return ("sending", "", None)
     if sending.get("allowed"):
         return ("sending", "yes", "green")
-    reasons = ", ".join(line(reason).replace("_", " ") for reason in sending.get("reasons") or ())
+    reasons = ", ".join(reason.replace("_", " ") for reason in lines_of(sending.get("reasons")))
     return ("sending", f"no: {reasons}" if reasons else "no", "yellow")
 
 
@@ -137,8 +138,7 @@ def _capture_rows(status: Mapping[str, Any]) -> list[_Row]:
     rows.extend(("", warning, "yellow") for warning in warnings)
     for source in objects(capture.get("sources")):
         text = " ".join(part for part in (line(source.get("kind")), line(source.get("name"))) if part)
-        rect = source.get("rect")
-        sides = [line(side) for side in cast("Iterable[object]", rect)] if isinstance(rect, list | tuple) else []
+        sides = lines_of(source.get("rect"))
         if len(sides) == 4:
             text += f", {sides[2]}x{sides[3]} at {sides[0]},{sides[1]}"
         if source.get("looked_s_ago") is not None:

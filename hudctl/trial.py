@@ -11,9 +11,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -21,9 +20,9 @@ from typing import Any, Final
 
 from hudctl import render
 from hudctl.client import Client
+from hudctl.console import colours, print_json, width, window
 from hudctl.errors import HudctlError, NotRunningError
 from hudctl.feed import Feed
-from hudctl.verbs import colours, print_json, width
 from hudd.wire import table
 from hudd.wire.messages import Note
 
@@ -56,7 +55,11 @@ def run_trial(*, seconds: float, pictures: str | None, as_json: bool) -> int:
         raise ValueError("--seconds is a positive number")
     if pictures is not None and not Path(pictures).is_dir():
         raise ValueError(f"--pictures {pictures} is no folder")
-    say = _teller(quiet=as_json)
+
+    def say(sentence: str) -> None:
+        if not as_json:
+            print(sentence, flush=True)
+
     seen = Seen()
     with _ended_by_signals():
         source = f"pictures:{Path(pictures).resolve()}" if pictures is not None else "auto"
@@ -71,7 +74,7 @@ def run_trial(*, seconds: float, pictures: str | None, as_json: bool) -> int:
     return table.EXIT_OK if seen.notes else table.EXIT_FAILED
 
 
-def _watch(source: str, seconds: float, seen: Seen, *, as_json: bool, say: Teller) -> int | None:
+def _watch(source: str, seconds: float, seen: Seen, *, as_json: bool, say: Callable[[str], None]) -> int | None:
     """Run one daemon on one source. None: there is no display; otherwise an exit code."""
     with tempfile.TemporaryDirectory(prefix="hudd-try-") as folder:
         environ = _environment(Path(folder), source, seconds)
@@ -91,21 +94,6 @@ def _watch(source: str, seconds: float, seen: Seen, *, as_json: bool, say: Telle
                 seen.status = client.status()
                 seen.cost = client.call("cost")
     return table.EXIT_OK
-
-
-class Teller:
-    """Prints sentences for people, or nothing."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-
-    def __call__(self, sentence: str) -> None:
-        if not self._quiet:
-            print(sentence, flush=True)
-
-
-def _teller(*, quiet: bool) -> Teller:
-    return Teller(quiet=quiet)
 
 
 def _shipped_pictures() -> Path:
@@ -128,7 +116,7 @@ def _environment(folder: Path, source: str, seconds: float) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _daemon(environ: dict[str, str], log_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _daemon(environ: dict[str, str], log_path: Path) -> Generator[subprocess.Popen[bytes]]:
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "hudd"], env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -151,7 +139,7 @@ def _connected(process: subprocess.Popen[bytes], environ: dict[str, str], log_pa
         client = None
         try:
             client = Client(timeout_s=10.0, runtime_dir=environ["HUDD_RUNTIME_DIR"])
-            client.call("wait", **{"for": "connected"})
+            client.wait("connected")
         except HudctlError as error:
             if client is not None:
                 client.close()
@@ -184,36 +172,30 @@ def _no_display(client: Client) -> str:
 def _what_is_watched(status: dict[str, Any], source: str, seconds: float) -> str:
     names = ", ".join(s["name"] for s in status["capture"]["sources"]) or "the screen"
     what = "pictures" if source.startswith("pictures:") else f"{names} by {status['capture']['backend']}"
-    advice = (status.get("reading") or {}).get("advice")
+    reading: dict[str, Any] = status.get("reading") or {}
+    advice = reading.get("advice")
     return f"Watching {what} for {seconds:.0f} seconds (ctrl-C ends it).\n" + (f"{advice}\n" if advice else "")
 
 
 def _print_notes(environ: dict[str, str], seconds: float, seen: Seen, *, as_json: bool) -> None:
     """Print notes as they come until the time is over."""
-    window = os.environ.get("WINDOWID", "") if sys.stdout.isatty() else ""
-    feed = Feed(
+    end = time.monotonic() + seconds
+    with Feed(
         after=0,
         runtime_dir=environ["HUDD_RUNTIME_DIR"],
-        window=int(window) if window.isdigit() else None,
+        window=window(),
         streaming=True,
-    )
-    timer = threading.Timer(seconds, feed.stop)
-    timer.start()
-    try:
-        with feed:
-            for note in feed:
-                seen.notes.append(note)
-                if as_json:
-                    print_json({"schema": 1, "note": note.to_json()})
-                elif note.kind == "note":
-                    print(render.render_note(note.to_json(), colour=colours(), width=width()), flush=True)
-    finally:
-        timer.cancel()
-        timer.join()
+    ) as feed:
+        while (note := feed.get(max(0.0, end - time.monotonic()))) is not None:
+            seen.notes.append(note)
+            if as_json:
+                print_json({"schema": 1, "note": note.to_json()})
+            elif note.kind == "note":
+                print(render.render_note(note.to_json(), colour=colours(), width=width()), flush=True)
 
 
 @contextlib.contextmanager
-def _ended_by_signals() -> Iterator[None]:
+def _ended_by_signals() -> Generator[None]:
     """Turn SIGTERM and SIGHUP into an ordinary end, so that the daemon is stopped and the folders removed."""
 
     def stop(signum: int, frame: object) -> None:
@@ -228,25 +210,21 @@ def _ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _summary(seen: Seen, *, as_json: bool, say: Teller) -> None:
+def _summary(seen: Seen, *, as_json: bool, say: Callable[[str], None]) -> None:
     counters = seen.status.get("counters", {})
-    by_model = {row["model"]: row["microusd"] for row in seen.cost.get("if_service", [])}
-    body = {
-        "schema": 1,
-        "summary": {
-            "notes": sum(1 for n in seen.notes if n.kind == "note"),
-            "unchanged": sum(1 for n in seen.notes if n.kind == "unchanged"),
-            "failed": sum(1 for n in seen.notes if n.kind == "failed"),
-            "frames": counters.get("frames", 0),
-            "sent": counters.get("sent", 0),
-            "microusd": 0,
-            "if_service": by_model,
-        },
+    by_model: dict[str, Any] = {row["model"]: row["microusd"] for row in seen.cost.get("if_service", [])}
+    summary: dict[str, Any] = {
+        "notes": sum(1 for note in seen.notes if note.kind == "note"),
+        "unchanged": sum(1 for note in seen.notes if note.kind == "unchanged"),
+        "failed": sum(1 for note in seen.notes if note.kind == "failed"),
+        "frames": counters.get("frames", 0),
+        "sent": counters.get("sent", 0),
+        "microusd": 0,
+        "if_service": by_model,
     }
     if as_json:
-        print_json(body)
+        print_json({"schema": 1, "summary": summary})
         return
-    summary = body["summary"]
     say("")
     say(
         f"Done: looked {summary['frames']} times, asked {summary['sent']} times, wrote {summary['notes']} notes. "

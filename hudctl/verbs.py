@@ -3,48 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import shutil
 import sys
 from collections.abc import Callable
-from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 from hudctl import render, times
 from hudctl.client import Client
+from hudctl.console import colours, now_local, print_json, width, window
 from hudctl.errors import HudctlError
 from hudd.wire import table
+from hudd.wire.messages import Note
 
 SCHEMA: Final = 1
-
-
-def colours(stream: Any = None) -> bool:
-    """Whether to colour: only on a terminal, and not when NO_COLOR is set."""
-    target = sys.stdout if stream is None else stream
-    return target.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def width() -> int:
-    """Columns of the terminal; 100 when there is none."""
-    return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 100
-
-
-def now_local() -> datetime:
-    """The present with the local zone."""
-    return datetime.now().astimezone()
-
-
-def print_json(body: dict[str, Any]) -> None:
-    """One object on one line."""
-    print(json.dumps(body, ensure_ascii=False), flush=True)
 
 
 def print_error(error: HudctlError, *, as_json: bool) -> None:
     """The sentence on stderr; with --json the object on stdout as well."""
     if as_json:
-        print_json({"schema": SCHEMA, "error": error.to_json()})
+        body = {"code": error.code, "message": error.message, "hint": error.hint, "exit_code": error.exit_code}
+        print_json({"schema": SCHEMA, "error": {**body, "upstream": error.upstream}})
     print(f"hudctl: {error}", file=sys.stderr)
 
 
@@ -103,17 +81,13 @@ def status(arguments: argparse.Namespace) -> int:
 
 def notes(arguments: argparse.Namespace) -> int:
     """Notes of the past, newest first unless reversed."""
-    wanted: int = arguments.limit
-    if wanted < 0:
+    if arguments.limit < 0:
         raise ValueError("--limit is a whole number, 0 for all")
+    since, until = _range(arguments)
     with _connect(arguments) as client:
-        found = client.notes(
-            **_range(arguments),
-            search=arguments.search,
-            grep=arguments.grep,
-            limit=wanted or None,
-            reverse=arguments.reverse,
-        )
+        found = _all_pages(client, arguments, since, until)
+    if arguments.reverse:
+        found.reverse()
     rows = [note.to_json() for note in found]
     if arguments.json:
         print_json({"schema": SCHEMA, "notes": rows})
@@ -122,6 +96,25 @@ def notes(arguments: argparse.Namespace) -> int:
     else:
         print("No notes match.", file=sys.stderr)
     return table.EXIT_OK
+
+
+def _all_pages(client: Client, arguments: argparse.Namespace, since: float | None, until: float | None) -> list[Note]:
+    """Newest first, as many as were asked for; the daemon gives them in pages."""
+    found: list[Note] = []
+    wanted: int = arguments.limit or sys.maxsize
+    while len(found) < wanted:
+        page = client.notes(
+            since=since,
+            until=until,
+            search=arguments.search,
+            grep=arguments.grep,
+            before=found[-1].seq if found else None,
+            limit=min(wanted - len(found), table.REPLAY_PAGE),
+        )
+        found += page
+        if not page:
+            break
+    return found
 
 
 def follow(arguments: argparse.Namespace) -> int:
@@ -134,10 +127,10 @@ def follow(arguments: argparse.Namespace) -> int:
             raise ValueError("--since and --after exclude each other")
         moment = times.parse_moment(arguments.since, now=now_local())
         with Client(timeout_s=5.0) as client:
-            after = client.seq_before(moment)
+            before = client.notes(until=moment, limit=1)
+        after = before[0].seq if before else 0
     printed = 0
-    window = os.environ.get("WINDOWID", "") if sys.stdout.isatty() else ""
-    with Feed(after=after, window=int(window) if window.isdigit() else None, streaming=True) as feed:
+    with Feed(after=after, window=window(), streaming=True) as feed:
         for note in feed:
             if note.kind != "note" and not arguments.all:
                 continue
@@ -153,13 +146,13 @@ def follow(arguments: argparse.Namespace) -> int:
 
 def cost(arguments: argparse.Namespace) -> int:
     """What was spent; today unless a range is given."""
-    chosen = _range(arguments)
-    if arguments.today and chosen:
+    since, until = _range(arguments)
+    if arguments.today and (since, until) != (None, None):
         raise ValueError("--today excludes --since and --until")
-    if not chosen:
-        chosen["since"] = times.parse_moment("today", now=now_local())
+    if (since, until) == (None, None):
+        since = times.parse_moment("today", now=now_local())
     with _connect(arguments) as client:
-        body = client.call("cost", **chosen)
+        body = client.cost(since=since, until=until)
     if arguments.json:
         print_json(body)
     else:
@@ -169,8 +162,12 @@ def cost(arguments: argparse.Namespace) -> int:
 
 def errors(arguments: argparse.Namespace) -> int:
     """What went wrong."""
+    since, until = _range(arguments)
     with _connect(arguments) as client:
-        body = client.call("errors", **_range(arguments), limit=arguments.limit)
+        body: dict[str, Any] = {
+            "schema": SCHEMA,
+            "errors": client.errors(since=since, until=until, limit=arguments.limit),
+        }
     if arguments.json:
         print_json(body)
     elif body["errors"]:

@@ -208,6 +208,11 @@ def objects(value: object) -> list[Mapping[str, Any]]:
     return [mapping(item) for item in cast("Sequence[object]", value)]
 
 
+def lines_of(value: object) -> list[str]:
+    """The entries of a JSON array as safe texts."""
+    return [line(item) for item in cast("Sequence[object]", value)] if isinstance(value, list | tuple) else []
+
+
 def columns(rows: Sequence[Sequence[str]], right: frozenset[int]) -> list[str]:
     """Rows as aligned columns, two spaces between them; those in ``right`` stand at the right."""
     widths = [max(cells(row[index]) for row in rows) for index in range(len(rows[0]))] if rows else []

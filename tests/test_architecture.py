@@ -49,7 +49,7 @@ DOORS = {
 # Floors, top to bottom. A module imports from its own floor's group only within its folder, and from floors below.
 COMPOSITION, FLOW, EDGES, DECISIONS, WORDS = "composition", "flow", "edges", "decisions", "words"
 EDGE_MODULES = {
-    "hudd.config.loader", "hudd.config.paths", "hudd.config.keys", "hudd.config.toml_values",
+    "hudd.config.loader", "hudd.config.paths", "hudd.config.keys", "hudd.config.toml_values", "hudd.config.crosschecks",
     "hudd.screen.mss_source", "hudd.screen.pictures", "hudd.screen.x11", "hudd.screen.pixels", "hudd.screen.choose",
     "hudd.screen.judge",
     "hudd.realtime.link",
@@ -65,7 +65,7 @@ IMPURE = {"asyncio", "socket", "subprocess", "threading", "time", "random", "os"
 
 def floor(module: str) -> str:
     """The floor a module lives on."""
-    if module in {"hudd.app", "hudd.cli", "hudd.__main__"}:
+    if module in {"hudd.app", "hudd.adapters", "hudd.cli", "hudd.__main__"}:
         return COMPOSITION
     if module.startswith("hudd.flow"):
         return FLOW

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,8 +34,11 @@ CANCEL_S: Final = 2.0
 LOG_EVERY_S: Final = 60.0
 """Bad frames are logged once in so long, with the number of those in between."""
 
-RESEND_AFTER_S: Final = (0.001, 0.005, 0.02, 0.05)
-"""A reply that finds its peer's queue full is tried again so; the sum stays below REPLY_GRACE_MS."""
+RESEND_EVERY_S: Final = 0.005
+RESEND_FOR_S: Final = 1.0
+RESEND_BYTES: Final = 4 * 1024 * 1024
+"""Replies that find their peer's queue full are tried again so, as long as they fit; a peer that floods and reads gets
+them all, one that never reads loses them."""
 
 _log = logging.getLogger(__name__)
 
@@ -103,8 +106,10 @@ class CommandServer:
         self._own_context: Context | None = None
         self._socket: LoopSocket | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._resends: set[asyncio.Task[None]] = set()
-        self._per_peer: Counter[bytes] = Counter()
+        self._late: deque[tuple[float, list[bytes]]] = deque()
+        self._late_bytes = 0
+        self._resending: asyncio.Task[None] | None = None
+        self._per_peer: Counter[bytes] = Counter()  # whose handlers run; empty when none do
         self._counters: Counter[str] = Counter(
             requests=0, ignored_requests=0, bad_frames=0, busy=0, expired=0, lost_replies=0
         )
@@ -157,7 +162,8 @@ class CommandServer:
         self._stopping = True
         if self._tasks and drain_s > 0:
             await asyncio.wait(self._tasks, timeout=drain_s)
-        left = {*self._tasks, *self._resends}
+        await asyncio.sleep(0)  # a request that came in this very moment starts, so that it can answer
+        left: set[asyncio.Task[None]] = {*self._tasks, *([self._resending] if self._resending else [])}
         for task in left:
             task.cancel()
         if left:
@@ -176,7 +182,7 @@ class CommandServer:
 
     def in_flight(self) -> int:
         """Requests whose handlers run now."""
-        return len(self._tasks)
+        return self._per_peer.total()
 
     # Reading -----------------------------------------------------------------------------------------------------
 
@@ -235,7 +241,7 @@ class CommandServer:
             self._reply(envelope, encode_error(frame.id, "E_STATE", "hudd is stopping."))
             return
         peer = envelope[0]
-        if len(self._tasks) >= MAX_IN_FLIGHT or self._per_peer[peer] >= MAX_IN_FLIGHT_PER_PEER:
+        if self.in_flight() >= MAX_IN_FLIGHT or self._per_peer[peer] >= MAX_IN_FLIGHT_PER_PEER:
             self._counters["busy"] += 1
             message = "Too many requests are in flight."
             self._reply(envelope, encode_error(frame.id, "E_BUSY", message, retry_after_ms=BUSY_RETRY_MS))
@@ -246,7 +252,7 @@ class CommandServer:
             self._serve(envelope, frame.id, handler, request, remaining_s), name=f"command {frame.method}"
         )
         self._tasks.add(task)
-        task.add_done_callback(lambda done: self._finished(done, peer))
+        task.add_done_callback(self._tasks.discard)
 
     def _remaining_s(self, params: Mapping[str, Any]) -> float:
         """Seconds until the answer is no longer wanted; a ``sent_at`` in the future counts as now."""
@@ -256,8 +262,7 @@ class CommandServer:
             return deadline_s
         return min(deadline_s, sent_at / 1000 + deadline_s - self._clock.wall())
 
-    def _finished(self, task: asyncio.Task[None], peer: bytes) -> None:
-        self._tasks.discard(task)
+    def _free_place(self, peer: bytes) -> None:
         self._per_peer[peer] -= 1
         if self._per_peer[peer] <= 0:
             del self._per_peer[peer]
@@ -269,9 +274,13 @@ class CommandServer:
     ) -> None:
         """Run one handler and send exactly one reply, whatever happens."""
         work = asyncio.ensure_future(_call(handler, request))
+        # The place is taken until the handler really ended, however late; and free before the caller can ask again.
+        work.add_done_callback(lambda _: self._free_place(envelope[0]))
         alarm = asyncio.ensure_future(self._clock.sleep(remaining_s))
+        answered_early = True
         try:
             await asyncio.wait((work, alarm), return_when=asyncio.FIRST_COMPLETED)
+            answered_early = not work.done()
             if work.done():
                 self._reply(envelope, _outcome(request, request_id, work))
             else:
@@ -283,17 +292,22 @@ class CommandServer:
         finally:
             alarm.cancel()
             work.cancel()
-            # The place is taken until the handler really ended; what it still says was answered for above.
             await asyncio.gather(work, alarm, return_exceptions=True)
+            late = None if work.cancelled() else work.exception()
+            if answered_early and late is not None and not isinstance(late, HuddError):
+                _log.error("The command %s failed after its deadline.", request.method, exc_info=late)
 
     def _reply(self, envelope: list[bytes], body: bytes) -> None:
-        if not self._try_reply([*envelope, body]):
-            if len(self._resends) >= MAX_IN_FLIGHT:
-                self._counters["lost_replies"] += 1
-                return
-            task = asyncio.get_running_loop().create_task(self._resend([*envelope, body]), name="resend")
-            self._resends.add(task)
-            task.add_done_callback(self._resends.discard)
+        frames = [*envelope, body]
+        if self._try_reply(frames):
+            return
+        if self._late_bytes + len(body) > RESEND_BYTES:
+            self._counters["lost_replies"] += 1
+            return
+        self._late.append((self._clock.monotonic() + RESEND_FOR_S, frames))
+        self._late_bytes += len(body)
+        if self._resending is None or self._resending.done():
+            self._resending = asyncio.get_running_loop().create_task(self._resend(), name="late replies")
 
     def _try_reply(self, frames: list[bytes]) -> bool:
         """False when it may be tried again: the peer's queue is full."""
@@ -306,12 +320,21 @@ class CommandServer:
             _log.debug("A reply found its peer gone: %s", error)
             return True
 
-    async def _resend(self, frames: list[bytes]) -> None:
-        for delay_s in RESEND_AFTER_S:
-            await self._clock.sleep(delay_s)
-            if self._try_reply(frames):
-                return
-        self._counters["lost_replies"] += 1
+    async def _resend(self) -> None:
+        """Try late replies again until each is sent or given up; ends when there are none."""
+        while self._late:
+            await self._clock.sleep(RESEND_EVERY_S)
+            now, full = self._clock.monotonic(), set[bytes]()
+            for _ in range(len(self._late)):
+                until, frames = self._late.popleft()
+                if frames[0] not in full and self._try_reply(frames):
+                    self._late_bytes -= len(frames[-1])
+                elif now < until:
+                    full.add(frames[0])
+                    self._late.append((until, frames))
+                else:
+                    self._late_bytes -= len(frames[-1])
+                    self._counters["lost_replies"] += 1
 
 
 async def _call(handler: Handler, request: Request) -> Mapping[str, Any]:

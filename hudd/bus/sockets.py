@@ -43,8 +43,8 @@ MAX_SUBSCRIPTION_BYTES: Final = 4096
 REQUEST_QUEUE: Final = 64
 """Requests held per peer before its writes block."""
 
-REPLY_QUEUE: Final = 256
-"""Replies held per peer; a peer that asks and never reads loses what comes after, and costs no more memory."""
+REPLY_QUEUE: Final = 64
+"""Replies held per peer by ZeroMQ; a page of notes may have a megabyte."""
 
 BATCH: Final = 64
 """Messages taken in one go, so that a flood leaves the loop time for everything else."""

@@ -260,7 +260,7 @@ def _check_paths(gathering: _Gathering, environ: Mapping[str, str]) -> None:
 def _choose_engine(gathering: _Gathering, environ: Mapping[str, str], notes: list[str]) -> None:
     """Our own key variable chooses the service, unless a setting says otherwise (OPENAI_API_KEY never does)."""
     path = "realtime.use"
-    if not environ.get(KEY_VARIABLE) or path in gathering.wrong:
+    if not environ.get(KEY_VARIABLE):
         return
     if path not in gathering.values:
         gathering.values[path] = "service"

@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from hudd.engine.objects import JsonObject, error_event
 from hudd.protocol.vocabulary import CLOSE_BAD_KEY, CLOSE_BAD_REQUEST, CLOSE_NO_MODEL
@@ -52,13 +52,14 @@ def admit(target: str, header: Callable[[str], str | None], *, token: str | None
         header: Gives the value of a header by its lower-case name; several of one name joined by commas.
         token: The only key that is admitted; None admits any.
     """
-    parts = urlsplit(target)
-    if not parts.path.rstrip("/").endswith("/realtime"):
+    path, _, written_query = target.partition("?")
+    if not path.rstrip("/").endswith("/realtime"):
         return Refused(404, "Not found: the session is at /v1/realtime.\n")
     key = _key(header)
     if not key:
         return Refused(401, "Missing key: send 'Authorization: Bearer KEY'.\n")
-    if token is not None and not hmac.compare_digest(key.encode(), token.encode()):
+    # Headers may hold bytes that are no text; they must compare as different, not raise.
+    if token is not None and not hmac.compare_digest(key.encode(errors="surrogatepass"), token.encode()):
         return _reject(
             "invalid_api_key",
             "Incorrect API key provided. The local engine admits only the key that its parent made up.",
@@ -69,7 +70,7 @@ def admit(target: str, header: Callable[[str], str | None], *, token: str | None
             "beta_api_shape_disabled",
             "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API.",
         )
-    query = parse_qs(parts.query)
+    query = parse_qs(written_query)
     if query.get("intent") == ["transcription"]:
         return _reject("invalid_value", "The local engine does not transcribe: leave 'intent' out.")
     if "call_id" in query:

@@ -18,6 +18,7 @@ from hudd.engine.options import ANSWERS_MODES, READERS, EngineOptions
 from hudd.errors import EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE, HuddError
 
 LISTENS: Final = "hudd engine listens on "
+PARENT_GRACE_S: Final = 4.0
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -152,10 +153,15 @@ async def _serve_until_told(options: EngineOptions, *, watch_stdin: bool) -> Non
 
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.set)
     if watch_stdin:
+        # A terminal or systemd signals the whole group: the parent still finishes its work with us, and then closes
+        # our stdin. Only a parent that does not is ended by the signal alone.
+        loop.add_signal_handler(signal.SIGINT, lambda: None)
+        loop.add_signal_handler(signal.SIGTERM, lambda: loop.call_later(PARENT_GRACE_S, told.set))
         _watch_stdin(loop, told)
+    else:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, told.set)
     serving = asyncio.create_task(serve(options, listening=_say_listening))
     waiting = asyncio.create_task(told.wait())
     await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
@@ -189,7 +195,7 @@ def _watch_stdin(loop: asyncio.AbstractEventLoop, told: asyncio.Event) -> None:
 
 
 def _end_with_parent() -> None:
-    """Ask Linux for SIGTERM when the parent ends; elsewhere the end of stdin does it."""
+    """Ask Linux to end this process when the parent ends; elsewhere the end of stdin does it."""
     if sys.platform == "linux":
         # The race of a parent that ended before this line is closed by the watch on stdin.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

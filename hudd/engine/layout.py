@@ -55,17 +55,22 @@ def _on_one_line(line: list[int], top: int, bottom: int, gap: int) -> bool:
 def with_headings(lines: list[Area], headings: Iterable[Area], least_height: int) -> list[Area]:
     """Add very large lines, found on a smaller picture, in place of the bits of them that were found at full size.
 
-    What is no taller than ``least_height``, or covers plain lines that are as wide, is no heading.
+    What is no taller than ``least_height``, or covers lines one below the other, is no heading.
     """
     for heading in sorted(headings, key=lambda area: -area.width * area.height):
         if heading.height < least_height:
             continue
         touching = [line for line in lines if line.overlaps(heading)]
-        if any(line.width > 0.5 * heading.width for line in touching):
+        if _are_rows([line for line in touching if line.width > 0.5 * heading.height]):
             continue
         inside = {line for line in touching if _shared(line, heading) >= 0.6 * line.width * line.height}
         lines = [line for line in lines if line not in inside] + [heading]
     return lines
+
+
+def _are_rows(lines: list[Area]) -> bool:
+    """True when one line stands below another."""
+    return bool(lines) and max(line.top for line in lines) >= min(line.top + line.height for line in lines)
 
 
 def _shared(one: Area, other: Area) -> int:

@@ -7,8 +7,8 @@ import contextlib
 import json
 import logging
 import math
-from collections.abc import AsyncIterator, Sequence
-from typing import Final, Protocol
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from typing import Any, Final, Protocol
 
 from hudd.clock import Clock
 from hudd.engine.answers import Answerer, AnswerError
@@ -60,19 +60,22 @@ class Runner:
         self._answers: dict[str, asyncio.Task[None]] = {}
         self._timer: asyncio.Task[None] | None = None
         self._timer_at = math.inf
+        self._mistake: asyncio.Future[None] | None = None
 
     async def run(self, frames: AsyncIterator[str | bytes]) -> None:
         """Serve until the frames end or the dialogue closes. Cancelling ends it; nothing is left running."""
+        self._mistake = asyncio.get_running_loop().create_future()
         self._do(self._dialogue.start(self._clock.monotonic(), self._clock.wall()))
         reader = asyncio.create_task(self._read(frames))
         writer = asyncio.create_task(self._write())
         try:
-            await asyncio.wait((reader, writer), return_when=asyncio.FIRST_COMPLETED)
-            for task in (reader, writer):
+            ends = (reader, writer, self._mistake)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for task in ends:
                 if task.done():
                     task.result()
         finally:
-            running = [reader, writer, *self._answers.values(), *([self._timer] if self._timer else [])]
+            running = [reader, writer, self._mistake, *self._answers.values(), *([self._timer] if self._timer else [])]
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
@@ -99,11 +102,11 @@ class Runner:
     def _do(self, commands: Sequence[Command]) -> None:
         for command in commands:
             if isinstance(command, Send):
-                self._outgoing.put_nowait(json.dumps(command.event, ensure_ascii=False, separators=(",", ":")))
+                self._outgoing.put_nowait(json.dumps(command.event, separators=(",", ":")))
             elif isinstance(command, SendRaw):
                 self._outgoing.put_nowait(command.frame)
             elif isinstance(command, Ask):
-                self._answers[command.response_id] = asyncio.create_task(self._answer(command))
+                self._answers[command.response_id] = self._spawn(self._answer(command))
             elif isinstance(command, Forget):
                 task = self._answers.pop(command.response_id, None)
                 if task is not None and task is not asyncio.current_task():
@@ -111,6 +114,17 @@ class Runner:
             else:
                 self._outgoing.put_nowait(command)
         self._set_timer()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start a task whose mistake ends the connection, so that it cannot go unseen."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        mistake = None if task.cancelled() else task.exception()
+        if mistake is not None and self._mistake is not None and not self._mistake.done():
+            self._mistake.set_exception(mistake)
 
     async def _answer(self, ask: Ask) -> None:
         now = self._clock.monotonic
@@ -142,7 +156,7 @@ class Runner:
         if self._timer is not None and self._timer is not asyncio.current_task():
             self._timer.cancel()
         self._timer_at = at
-        self._timer = None if at == math.inf else asyncio.create_task(self._wake(at))
+        self._timer = None if at == math.inf else self._spawn(self._wake(at))
 
     async def _wake(self, at: float) -> None:
         await self._clock.sleep(at - self._clock.monotonic())

@@ -34,7 +34,7 @@ HOST: Final = "127.0.0.1"
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 PING_INTERVAL_S: Final = 20.0
 PING_TIMEOUT_S: Final = 60.0
-CLOSE_TIMEOUT_S: Final = 2.0
+CLOSE_TIMEOUT_S: Final = 1.0  # below the time that a parent waits for the whole engine to end
 _DROPPED: Final = 1006
 _LETTERS: Final = string.ascii_letters + string.digits
 

@@ -9,9 +9,10 @@ import base64
 import binascii
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from hudd.engine import schema
 from hudd.engine.accounting import image_tokens
@@ -19,6 +20,8 @@ from hudd.engine.image_header import read_header
 from hudd.engine.schema import RejectedError, UnusableImageError
 from hudd.engine.shapes import ENVELOPES, RESPONSE, SESSION
 from hudd.protocol.vocabulary import CLIENT_EVENTS, MAX_EVENT_ID_LENGTH
+
+MAX_DEPTH: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +163,37 @@ def parse_event(frame: str) -> dict[str, Any]:
         RejectedError: It is no JSON object (``invalid_json``).
     """
     try:
-        event: Any = json.loads(frame, parse_constant=_no_constant)
+        event: Any = json.loads(frame, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise RejectedError("invalid_json", "The message could not be parsed as JSON.") from error
     if not isinstance(event, dict):
         raise RejectedError("invalid_json", "The message is no JSON object.")
+    if _is_too_deep(cast("object", event)):
+        raise RejectedError("invalid_json", f"The message is nested deeper than {MAX_DEPTH} levels.")
     return cast("dict[str, Any]", event)
+
+
+def _is_too_deep(value: object) -> bool:
+    """Whether copying or writing the value back could exhaust the stack."""
+    level: list[object] = [value]
+    for _ in range(MAX_DEPTH):
+        below: list[object] = []
+        for member in level:
+            if isinstance(member, dict):
+                below.extend(cast("dict[str, object]", member).values())
+            elif isinstance(member, list):
+                below.extend(cast("list[object]", member))
+        if not below:
+            return False
+        level = below
+    return True
+
+
+def _finite(written: str) -> float:
+    value = float(written)
+    if not math.isfinite(value):
+        raise ValueError(f"{written[:20]} is out of range")
+    return value
 
 
 def _no_constant(name: str) -> Any:

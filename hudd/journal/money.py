@@ -43,7 +43,7 @@ _SETTLE: Final = f"""UPDATE ledger SET
     settled_at = :at, status = :status, note_seq = coalesce(:note_seq, note_seq), price_date = :price_date,
     assumed = :assumed, cost_microusd = CASE WHEN :assumed THEN reserved_microusd ELSE :cost END,
     {", ".join(f"{kind} = :{kind}" for kind in _KINDS)}
-    WHERE id = :id AND (status = 'open' OR assumed OR NOT :assumed)"""  # noqa: S608 - see above
+    WHERE id = :id AND (status = 'open' OR assumed)"""  # noqa: S608 - see above
 
 
 def insert_reservation(connection: sqlite3.Connection, reservation: Reservation) -> int:
@@ -67,7 +67,9 @@ def insert_reservation(connection: sqlite3.Connection, reservation: Reservation)
 
 
 def settle(connection: sqlite3.Connection, settlement: Settlement, *, note_seq: int | None, at: float) -> None:
-    """Write what became of a reservation. Known figures may replace assumed ones, never the other way round.
+    """Write what became of a reservation. Known figures replace assumed ones; known figures are final.
+
+    What a lower figure has freed may be reserved again already, so a second, higher one could pass a cap.
 
     Raises:
         StorageError: There is no such reservation.

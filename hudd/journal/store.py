@@ -212,7 +212,7 @@ class Journal:
     async def settle(self, settlement: Settlement) -> None:
         """Commit what became of a reservation, for an answer that makes no note.
 
-        Figures that are known may replace assumed ones, never the other way round.
+        Known figures replace assumed ones; known figures are final, a second settlement is ignored.
 
         Raises:
             StorageError: Nothing was committed, or there is no such reservation.

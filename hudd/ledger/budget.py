@@ -6,6 +6,7 @@ transaction (``Journal.reserve``), so two questions cannot both take the last ce
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Literal
@@ -110,7 +111,8 @@ def local_day(wall_s: float, tz: tzinfo | None = None) -> str:
         wall_s: Seconds since 1970.
         tz: The time zone; None for that of the machine.
     """
-    return datetime.fromtimestamp(wall_s, UTC).astimezone(tz).date().isoformat()
+    # fromtimestamp rounds to microseconds: the last moment of a day would become the next day.
+    return datetime.fromtimestamp(math.floor(wall_s), UTC).astimezone(tz).date().isoformat()
 
 
 def day_bounds(day: str, tz: tzinfo | None = None) -> tuple[float, float]:

@@ -47,6 +47,8 @@ from hudd.protocol.events import (
 )
 
 Json = Mapping[str, Any]
+_Pieces = list[bytes]
+"""JSON in pieces, joined once at the end: every join on the way would copy the picture again."""
 
 # ---------------------------------------------------------------------------------------------------- encoding
 
@@ -66,7 +68,7 @@ def encode(event: ClientEvent) -> bytes:
             head: dict[str, object] = {"type": "conversation.item.create", "event_id": event.event_id}
             if event.previous_item_id:
                 head["previous_item_id"] = event.previous_item_id
-            return _splice(_dump(head), b"item", _message(event.item))
+            return b"".join(_splice(_dump(head), b"item", _message(event.item)))
         case ItemDelete():
             return _dump({"type": "conversation.item.delete", "event_id": event.event_id, "item_id": event.item_id})
         case ResponseCancel():
@@ -103,30 +105,36 @@ def _response_create(event: ResponseCreate) -> bytes:
             "metadata": dict(event.metadata),
         }
     )
-    items = b"[" + b",".join(_message(item) for item in event.input) + b"]"
+    items = _array([_message(item) for item in event.input])
     head = _dump({"type": "response.create", "event_id": event.event_id})
-    return _splice(head, b"response", _splice(response, b"input", items))
+    return b"".join(_splice(head, b"response", _splice(response, b"input", items)))
 
 
-def _message(message: Message) -> bytes:
+def _message(message: Message) -> _Pieces:
     head: dict[str, object] = {"type": "message", "role": message.role}
     if message.id:
         head["id"] = message.id
-    parts = b"[" + b",".join(_part(part, message.role) for part in message.parts) + b"]"
-    return _splice(_dump(head), b"content", parts)
+    return _splice(_dump(head), b"content", _array([_part(part, message.role) for part in message.parts]))
 
 
-def _part(part: TextPart | ImagePart, role: str) -> bytes:
+def _part(part: TextPart | ImagePart, role: str) -> _Pieces:
     if isinstance(part, TextPart):
-        return _dump({"type": "output_text" if role == "assistant" else "input_text", "text": part.text})
+        return [_dump({"type": "output_text" if role == "assistant" else "input_text", "text": part.text})]
     head = _dump({"type": "input_image", "detail": part.detail})
-    url = b'"data:' + part.media_type.encode() + b";base64," + base64.b64encode(part.data) + b'"'
+    url = [b'"data:', part.media_type.encode(), b";base64,", base64.b64encode(part.data), b'"']
     return _splice(head, b"image_url", url)
 
 
-def _splice(json_object: bytes, key: bytes, value: bytes) -> bytes:
+def _splice(json_object: bytes, key: bytes, value: _Pieces) -> _Pieces:
     """Add a value that is JSON already to an object that is not empty."""
-    return b"".join((json_object[:-1], b',"', key, b'":', value, b"}"))
+    return [json_object[:-1], b',"', key, b'":', *value, b"}"]
+
+
+def _array(values: list[_Pieces]) -> _Pieces:
+    pieces: _Pieces = [b"["]
+    for index, value in enumerate(values):
+        pieces += [b",", *value] if index else value
+    return [*pieces, b"]"]
 
 
 def _dump(value: object) -> bytes:

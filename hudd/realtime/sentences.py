@@ -97,7 +97,7 @@ BY_STEP: Final[Mapping[str, str]] = {
     "cancel": "The service did not react to a cancellation within {s:g} s; hudd connects again.",
 }
 
-_KEY = re.compile(r"\b(sk|ek|Bearer)([- ])[A-Za-z0-9_*.\-]{4,}")
+_KEY = re.compile(r"\b(sk-|sk_|ek-|ek_|Bearer )[A-Za-z0-9_*.\-]{4,}")
 _LONGEST_RAW: Final = 2000
 
 
@@ -219,4 +219,4 @@ def _body_error(body: str) -> ErrorDetails:
 
 def _clean(text: str) -> str:
     """Without keys, and not longer than a person reads."""
-    return _KEY.sub(r"\1\2…", text)[:_LONGEST_RAW]
+    return _KEY.sub(r"\1…", text)[:_LONGEST_RAW]

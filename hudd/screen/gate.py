@@ -112,10 +112,10 @@ class Gate:
         assert self._sent_at is not None
         if self._news_since is None:
             self._news_since = now
-            # The change that brought the news may have been seen by an earlier look, piece by piece.
-            self._moved_at = now if self._moved_at is None else self._moved_at
-        moved_at = now if self._moved_at is None else self._moved_at
-        settle_s = min(moved_at + self._settings.settle_s, self._news_since + self._settings.max_settle_s) - now
+        if self._moved_at is None:
+            # News without movement: what was ignored before counts now.
+            self._moved_at = now
+        settle_s = min(self._moved_at + self._settings.settle_s, self._news_since + self._settings.max_settle_s) - now
         interval_s = self._sent_at + self._settings.min_interval_s - now
         if settle_s > 0:
             return Decision("wait", "settling", max(settle_s, interval_s))

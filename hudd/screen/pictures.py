@@ -18,9 +18,9 @@ from hudd.screen.source import Rect, ScreenStatus
 
 _log = logging.getLogger("hudd.screen")
 
-_FORMATS: Final = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "PPM", "TIFF")
-"""What is read. A closed list, because some of Pillow's other readers start programs."""
-_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".ppm", ".tif", ".tiff")
+_FORMATS: Final = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "PPM")
+"""What is read. A closed list, because some of Pillow's other readers start programs or warn instead of failing."""
+_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".ppm")
 _MOST_PIXELS: Final = 64_000_000
 """Larger pictures are refused before they are unpacked: two 8K screens still fit."""
 

@@ -90,6 +90,8 @@ class RuntimeFolder:
         if lock >= 0:
             try:
                 os.ftruncate(lock, 0)
+                # Said aloud: a child between fork and exec still holds a copy of the descriptor for a moment.
+                fcntl.flock(lock, fcntl.LOCK_UN)
             finally:
                 os.close(lock)
 

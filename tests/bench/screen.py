@@ -25,9 +25,10 @@ Row = tuple[str, float, float, str]
 
 SIZES = (("1080p", 1920, 1080, 1.5), ("4K", 3840, 2160, 1.0))
 WORDS = (
-    "invoice larkspur build failed passed meeting harbour quarterly figures release candidate merge branch window "
-    "parser token error warning retry connection timeout journal committed publisher subscriber message inbox draft"
-).split()
+    *("invoice", "larkspur", "build", "failed", "passed", "meeting", "harbour", "quarterly", "figures", "release"),
+    *("candidate", "merge", "branch", "window", "parser", "token", "error", "warning", "retry", "connection"),
+    *("timeout", "journal", "committed", "publisher", "subscriber", "message", "inbox", "draft"),
+)
 
 
 def text_frame(width: int, height: int, seed: int) -> bytearray:

@@ -30,7 +30,7 @@ def test_paths(target: str) -> None:
     assert decide(target, authorization="Bearer right") == Admitted("m-realtime")
 
 
-@pytest.mark.parametrize("target", ["/", "/v1/realtimes?model=gpt-realtime", "/v1/chat"])
+@pytest.mark.parametrize("target", ["/", "//[", "/v1/realtimes?model=gpt-realtime", "/v1/chat"])
 def test_other_paths_are_not_found(target: str) -> None:
     answer = decide(target, authorization="Bearer right")
     assert isinstance(answer, Refused)
@@ -42,6 +42,12 @@ def test_no_key_is_401(header: dict[str, str]) -> None:
     answer = decide(**header)
     assert isinstance(answer, Refused)
     assert answer.status == 401
+
+
+def test_a_key_that_is_no_text_is_wrong() -> None:
+    answer = decide(authorization="Bearer \udcff\udc80")
+    assert isinstance(answer, Rejected)
+    assert answer.close_code == 3000
 
 
 def test_any_key_is_admitted_without_a_token() -> None:

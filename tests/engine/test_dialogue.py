@@ -134,6 +134,8 @@ def test_a_session_expires_with_an_error_and_1001() -> None:
         ("[1]", "invalid_json", None),
         ('{"type":NaN}', "invalid_json", None),
         ("[" * 100_000, "invalid_json", None),
+        ('{"type":"session.update","session":1e999}', "invalid_json", None),
+        ('{"type":"session.update","session":' + '{"a":' * 200 + "1" + "}" * 201, "invalid_json", None),
         ("{}", "invalid_event", None),
         ('{"type":"nope"}', "invalid_value", "type"),
         ('{"type":7}', "invalid_type", "type"),

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import psutil
@@ -28,15 +29,14 @@ async def first_event(address: EngineAddress) -> str:
         return str(await asyncio.wait_for(socket.recv(), 5))
 
 
-async def wait_until(done: object, seconds: float = 10) -> None:
-    assert callable(done)
+async def wait_until(done: Callable[[], bool], seconds: float = 10) -> None:
     async with asyncio.timeout(seconds):
-        while not done():
+        while not done():  # noqa: ASYNC110 - a real process is waited for, it sets no event here
             await asyncio.sleep(0.02)
 
 
 @contextlib.asynccontextmanager
-async def started(engine: EngineProcess):  # noqa: ANN201 - a generator for this file
+async def started(engine: EngineProcess) -> AsyncIterator[EngineAddress]:
     address = await engine.start()
     try:
         yield address
@@ -97,6 +97,17 @@ async def test_it_is_started_again_after_a_crash_with_a_pause_that_grows() -> No
         assert clock.next_due_s == pytest.approx(0.5), "it ran for a minute"
 
 
+async def test_signals_to_the_whole_group_leave_it_to_its_parent() -> None:
+    async with started(EngineProcess(CANNED)) as address:
+        (child,) = [c for c in psutil.Process().children() if "hudd.engine" in c.cmdline()]
+        child.send_signal(signal.SIGINT)
+        child.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.2)
+        assert "session.created" in await first_event(address)
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 1, "the end of stdin still ends it at once"
+
+
 async def test_a_program_that_is_no_engine_is_one_sentence() -> None:
     with pytest.raises(EngineStartError, match=r"ended at its start \(exit code 3\)"):
         await EngineProcess(CANNED, command=[sys.executable, "-c", "import sys; sys.exit(3)"]).start()
@@ -125,7 +136,7 @@ async def test_it_is_killed_when_it_does_not_listen_to_reason() -> None:
 
 
 @pytest.mark.parametrize("watch_only", [False, True])
-async def test_the_child_ends_when_its_parent_is_killed(tmp_path: Path, watch_only: bool) -> None:
+def test_the_child_ends_when_its_parent_is_killed(tmp_path: Path, watch_only: bool) -> None:
     # With watch_only the parent is a shell between, so that only the end of stdin can tell.
     script = tmp_path / "parent.py"
     script.write_text(
@@ -151,7 +162,7 @@ async def test_the_child_ends_when_its_parent_is_killed(tmp_path: Path, watch_on
         family = [psutil.Process(child), *psutil.Process(child).children(recursive=True)]
         assert len(family) == (2 if watch_only else 1)
         parent.kill()
-    gone, alive = await asyncio.to_thread(psutil.wait_procs, family, 3)
+    gone, alive = psutil.wait_procs(family, 3)
     assert (len(gone), alive) == (len(family), [])
 
 

@@ -89,13 +89,22 @@ def test_columns_stay_apart_and_words_stay_together():
 
 @pytest.mark.parametrize("scale", [1, 3])
 def test_a_very_large_heading_is_one_line(scale: int):
-    image = draw([(40, 300, "plain words below it")]).resize((800 * scale, 400 * scale))
-    font = ImageFont.load_default(72 * scale)
-    ImageDraw.Draw(image).text((40 * scale, 60 * scale), "Weekly Report", fill=(20, 20, 20), font=font)
+    image = Image.new("RGB", (800 * scale, 400 * scale), (250, 250, 250))
+    pen = ImageDraw.Draw(image)
+    pen.text((40 * scale, 60 * scale), "Weekly Report", fill=(20, 20, 20), font=ImageFont.load_default(72 * scale))
+    pen.text(
+        (40 * scale, 300 * scale), "plain words below it", fill=(20, 20, 20), font=ImageFont.load_default(16 * scale)
+    )
     large, plain = find_segments(np.asarray(page_of(image).grey))
     assert large.width > 350 * scale
     assert 45 * scale < large.height < 110 * scale
     assert plain.height < 30 * scale
+
+
+def test_rows_of_short_words_are_no_heading():
+    rows = [(40 + 90 * column, 40 + 16 * row, f"{row}{column}0 dhh") for row in range(20) for column in range(8)]
+    areas = find_segments(np.asarray(page_of(draw(rows, size=14)).grey))
+    assert len(areas) == len(rows)
 
 
 def test_an_empty_or_tiny_picture_has_no_segments():

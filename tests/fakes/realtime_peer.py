@@ -79,6 +79,11 @@ class RealtimePeer:
             case _:
                 return []
 
+    @property
+    def open_responses(self) -> list[str]:
+        """Ids of responses that were begun and not ended."""
+        return list(self._open)
+
     def received_types(self) -> list[str]:
         return [event["type"] for event in self.received]
 

@@ -53,7 +53,7 @@ class Canvas:
         return self
 
     def shot(self, epoch: int = 0) -> Shot:
-        return Shot(self.source, bytes().join(self._rows), self.width, self.height, 0.0, epoch)
+        return Shot(self.source, b"".join(self._rows), self.width, self.height, 0.0, epoch)
 
 
 class FakeScreen:
@@ -107,15 +107,30 @@ class XServer:
     Args:
         size: Width and height in pixels.
         number: A display number to take instead, as when a display comes back.
+        extra: More arguments of Xvfb.
     """
 
-    def __init__(self, size: tuple[int, int] = (640, 480), number: int | None = None) -> None:
+    def __init__(
+        self, size: tuple[int, int] = (640, 480), number: int | None = None, extra: tuple[str, ...] = ()
+    ) -> None:
         program = need("Xvfb")
         reader, writer = os.pipe()
         chosen = [] if number is None else [f":{number}"]
         screen = f"{size[0]}x{size[1]}x24"
         self.process = subprocess.Popen(
-            [program, *chosen, "-displayfd", str(writer), "-screen", "0", screen, "-nolisten", "tcp", "-noreset"],
+            [
+                program,
+                *chosen,
+                "-displayfd",
+                str(writer),
+                "-screen",
+                "0",
+                screen,
+                "-nolisten",
+                "tcp",
+                "-noreset",
+                *extra,
+            ],
             pass_fds=(writer,),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -147,6 +162,14 @@ class XServer:
             [need(command[0]), *command[1:]], env={**os.environ, **self.environ}, check=True, capture_output=True
         )
 
+    def resize(self, width: int, height: int) -> None:
+        """Give the only monitor another size, at most that of the start."""
+        mode = f"{width}x{height}t"
+        timings = [width, width + 10, width + 20, width + 30, height, height + 10, height + 20, height + 30]
+        self.run("xrandr", "--newmode", mode, "1", *map(str, timings))
+        self.run("xrandr", "--addmode", "screen", mode)
+        self.run("xrandr", "--output", "screen", "--mode", mode)
+
     def kill(self) -> None:
         """End the server the hard way."""
         self.process.kill()
@@ -157,9 +180,9 @@ class XServer:
 
 
 @contextmanager
-def x_server(size: tuple[int, int] = (640, 480)) -> Iterator[XServer]:
+def x_server(size: tuple[int, int] = (640, 480), extra: tuple[str, ...] = ()) -> Iterator[XServer]:
     """An Xvfb for the length of a block."""
-    server = XServer(size)
+    server = XServer(size, extra=extra)
     try:
         yield server
     finally:

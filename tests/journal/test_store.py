@@ -150,11 +150,12 @@ async def test_reservations_count_until_they_are_settled(journal: Journal) -> No
     assert await journal.totals(DAY) == Totals(settled_microusd=9000, assumed_microusd=9000, tokens=1500, answers=2)
 
 
-async def test_known_figures_replace_assumed_ones_and_never_the_other_way(journal: Journal) -> None:
+async def test_known_figures_replace_assumed_ones_and_are_final(journal: Journal) -> None:
     taken = await journal.reserve(RESERVATION)
     await journal.settle(Settlement(taken, "vanished", None, None, assumed=True))
     await journal.settle(Settlement(taken, "completed", USAGE, 4100))
     await journal.settle(Settlement(taken, "vanished", None, None, assumed=True))
+    await journal.settle(Settlement(taken, "completed", Usage(9, 9), 9999))
     assert await journal.totals(DAY) == Totals(settled_microusd=4100, tokens=1083, answers=1)
 
 

@@ -170,6 +170,11 @@ def test_every_moment_lies_within_the_bounds_of_its_day_and_of_no_other(wall: fl
     assert day_bounds(local_day(end, tz), tz)[0] == end
 
 
+def test_the_last_moment_of_a_day_is_not_the_next_day() -> None:
+    assert local_day(1_893_455_999.9999998, UTC) == "2029-12-31"
+    assert local_day(1_893_456_000.0, UTC) == "2030-01-01"
+
+
 def test_without_a_zone_the_machines_is_taken() -> None:
     now = 1_795_343_466.0
     start, end = day_bounds(local_day(now))

@@ -192,7 +192,11 @@ def test_usage_with_its_split_is_read() -> None:
 
 
 def test_usage_without_its_split_counts_as_text() -> None:
-    usage = {"input_tokens": 500, "output_tokens": 33, "input_token_details": {"image_tokens": 323, "cached_tokens": 64}}
+    usage = {
+        "input_tokens": 500,
+        "output_tokens": 33,
+        "input_token_details": {"image_tokens": 323, "cached_tokens": 64},
+    }
     assert usage_of(usage) == Usage(
         input_tokens=500,
         output_tokens=33,
@@ -225,9 +229,24 @@ def test_reasoning_tokens_are_read_and_not_added() -> None:
     ("response", "status", "reason", "code"),
     [
         ({"status": "completed"}, "completed", "", None),
-        ({"status": "cancelled", "status_details": {"reason": "client_cancelled"}}, "cancelled", "client_cancelled", None),
-        ({"status": "incomplete", "status_details": {"reason": "content_filter"}}, "incomplete", "content_filter", None),
-        ({"status": "failed", "status_details": {"error": {"code": "rate_limit_exceeded"}}}, "failed", "", "rate_limit_exceeded"),
+        (
+            {"status": "cancelled", "status_details": {"reason": "client_cancelled"}},
+            "cancelled",
+            "client_cancelled",
+            None,
+        ),
+        (
+            {"status": "incomplete", "status_details": {"reason": "content_filter"}},
+            "incomplete",
+            "content_filter",
+            None,
+        ),
+        (
+            {"status": "failed", "status_details": {"error": {"code": "rate_limit_exceeded"}}},
+            "failed",
+            "",
+            "rate_limit_exceeded",
+        ),
         ({"status": "failed", "status_details": None}, "failed", "", None),
         ({"status": "in_heaven"}, "failed", "", ""),
         ({"status": ["completed"]}, "failed", "", ""),

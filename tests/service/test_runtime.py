@@ -114,12 +114,28 @@ def test_a_number_without_a_lock_means_nothing(tmp_path: Path):
 
 
 def test_the_lock_is_not_handed_to_children(tmp_path: Path):
+    code = (
+        "import os, sys\n"
+        "wanted = os.stat(sys.argv[1])\n"
+        "for number in range(3, 256):\n"
+        "    try: found = os.fstat(number)\n"
+        "    except OSError: continue\n"
+        "    if os.path.samestat(found, wanted): print('held by', number)\n"
+    )
     with RuntimeFolder.open(tmp_path / "hudd"):
-        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False)
+        command = [sys.executable, "-c", code, str(tmp_path / "hudd/lock")]
+        done = subprocess.run(command, close_fds=False, capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+
+
+def test_close_frees_the_lock_even_while_a_copy_of_it_is_open(tmp_path: Path):
+    folder = RuntimeFolder.open(tmp_path / "hudd")
+    copy = os.dup(folder._lock)
     try:
+        folder.close()
         RuntimeFolder.open(tmp_path / "hudd").close()
     finally:
-        child.communicate(b"\n", timeout=30)
+        os.close(copy)
 
 
 @pytest.mark.parametrize("mode", [0o750, 0o701, 0o777])

@@ -12,7 +12,9 @@ from hudd.wire import table
 from tests.fakes.bus import make_note
 
 TEXT = (Path(table.__file__).parent / "PROTOCOL.md").read_text(encoding="utf-8")
-ROWS = {match[1]: match[0] for match in re.finditer(r"^\| `([^`]+)` \|.*$", TEXT, re.MULTILINE)}
+ROWS: dict[str, str] = {}
+for _match in re.finditer(r"^\| `([^`]+)` \|.*$", TEXT, re.MULTILINE):
+    ROWS.setdefault(_match[1], _match[0])  # the first row of a name; fields of a note come later
 
 
 @pytest.mark.parametrize("method", table.METHODS, ids=lambda method: method.name)

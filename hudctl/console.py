@@ -1,0 +1,36 @@
+"""The terminal: whether it has colours, how wide it is, how JSON is printed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from datetime import datetime
+from typing import Any
+
+
+def colours() -> bool:
+    """Whether to colour: only on a terminal, and not when NO_COLOR is set."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def width() -> int:
+    """Columns of the terminal; 100 when there is none."""
+    return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 100
+
+
+def window() -> int | None:
+    """The X11 window that is printed into, when it is known; xterm and others tell it in WINDOWID."""
+    told = os.environ.get("WINDOWID", "")
+    return int(told) if sys.stdout.isatty() and told.isdecimal() and len(told) < 12 else None
+
+
+def now_local() -> datetime:
+    """The present with the local zone."""
+    return datetime.now().astimezone()
+
+
+def print_json(body: dict[str, Any]) -> None:
+    """One object on one line."""
+    print(json.dumps(body, ensure_ascii=False), flush=True)

@@ -1,0 +1,20 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Shared machines stall now and then: a slow example is no failure. The same examples every time, so that CI repeats.
+settings.register_profile("hudd", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hudd")
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's own settings or key may reach a test."""
+    for name in list(os.environ):
+        if (name.startswith("HUDD_") and name != "HUDD_DOSE") or name == "OPENAI_API_KEY":
+            monkeypatch.delenv(name)

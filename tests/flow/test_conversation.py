@@ -1,0 +1,531 @@
+"""The conversation over links without sockets, with time that a test moves."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from hudd.config.settings import SessionSettings
+from hudd.errors import KeyMissingError, LinkRefusedError, StorageError, WithheldError
+from hudd.flow.conversation import Conversation
+from hudd.flow.conversation_ports import Link
+from hudd.flow.mailbox import Mailbox
+from hudd.model import Answer, Question, UpstreamError
+from hudd.protocol.events import Malformed
+from hudd.realtime.prompt import WindowHistory
+from tests.fakes.clock import ManualClock, settle
+from tests.fakes.link import FakeLink
+from tests.fakes.official_types import check_client_event
+from tests.fakes.questions import make_question
+from tests.fakes.realtime_peer import RealtimePeer
+
+SETTINGS = SessionSettings()
+
+
+class House:
+    """A conversation and everything around it, recorded in the order it happened."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.peer = RealtimePeer()
+        self.mailbox = Mailbox()
+        self.links: list[FakeLink] = []
+        self.refusals: deque[Exception] = deque()
+        self.greet = True
+        self.log: list[str] = []
+        self.answers: list[Answer] = []
+        self.errors: list[UpstreamError] = []
+        self.deltas: list[tuple[str, int, str]] = []
+        self.states: list[str] = []
+        self.reasons: tuple[str, ...] = ()
+        self.reserve_error: Exception | None = None
+        self.reserving: asyncio.Event | None = None
+        self.history = WindowHistory(history_tokens=300, retention_ratio=0.5)
+        self.conversation = Conversation(
+            settings=SETTINGS,
+            instructions="Keep notes.",
+            clock=self.clock,
+            open_link=self.open_link,
+            mailbox=self.mailbox,
+            history=self.history,
+            guard=self.guard,
+            reserve=self.reserve,
+            on_sent=lambda question: self.log.append(f"sent {question.id[-1]}"),
+            on_delta=lambda question, n, text: self.deltas.append((question.id, n, text)),
+            on_answer=self.on_answer,
+            on_error=self.errors.append,
+            on_state=lambda: self.states.append(self.conversation.status().connection),
+            jitter=lambda: 1.0,
+        )
+
+    async def open_link(self) -> Link:
+        if self.refusals:
+            raise self.refusals.popleft()
+        link = FakeLink(self.peer, greet=self.greet)
+        self.links.append(link)
+        return link
+
+    def guard(self, question: Question) -> tuple[str, ...]:
+        self.log.append(f"guard {question.id[-1]}")
+        return self.reasons
+
+    async def reserve(self, question: Question) -> None:
+        self.log.append(f"reserve {question.id[-1]}")
+        if self.reserving is not None:
+            await self.reserving.wait()
+        if self.reserve_error is not None:
+            raise self.reserve_error
+
+    def on_answer(self, answer: Answer) -> None:
+        self.log.append(f"answer {answer.question.id[-1]} {answer.status}")
+        self.answers.append(answer)
+
+    @property
+    def link(self) -> FakeLink:
+        return self.links[-1]
+
+    def put(self, number: int = 1, trigger: str = "manual") -> Question:
+        question = make_question(number, trigger, asked_at=self.clock.monotonic())  # type: ignore[arg-type]
+        self.mailbox.put(question)
+        return question
+
+    def asked(self) -> int:
+        return self.peer.received_types().count("response.create")
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait for what a thread has a part in; a test never ends this way by luck, only by the condition."""
+        async with asyncio.timeout(10):
+            while not condition():  # noqa: ASYNC110 - the conditions are others' facts, not events of ours
+                await asyncio.sleep(0.001)
+        await settle()
+
+
+@asynccontextmanager
+async def living(house: House) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(house.conversation.run())
+    await settle()
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert house.clock.sleeping == 0
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+async def test_it_connects_configures_and_is_ready(house: House) -> None:
+    async with living(house):
+        assert house.states == ["configuring", "ready"]
+        status = house.conversation.status()
+        assert (status.connection, status.session_id, status.expires_at) == ("ready", "sess_1", 1_795_347_066.0)
+        assert (status.sentence, status.next_try_s, status.connects) == ("", None, 1)
+
+
+async def test_idle_means_idle(house: House) -> None:
+    async with living(house):
+        assert house.clock.sleeping == 0
+
+
+async def test_a_question_streams_and_ends_in_one_answer(house: House) -> None:
+    async with living(house):
+        question = house.put()
+        await house.until(lambda: house.answers)
+    assert house.log == ["reserve 1", "guard 1", "sent 1", "answer 1 completed"]
+    assert "".join(text for _, _, text in house.deltas) == house.peer.text
+    assert [n for _, n, _ in house.deltas] == list(range(len(house.deltas)))
+    [answer] = house.answers
+    assert (answer.question, answer.text, answer.sent, answer.session_id) == (question, house.peer.text, True, "sess_1")
+
+
+async def test_everything_sent_is_official(house: House) -> None:
+    sent: list[bytes] = []
+    receive = house.peer.receive
+    house.peer.receive = lambda data: sent.append(data) or receive(data)  # type: ignore[func-returns-value, method-assign]
+    house.history.remember("eDP-1", "A note.")
+    async with living(house):
+        house.put()
+        await house.until(lambda: house.answers)
+    assert [check_client_event(data)["type"] for data in sent] == ["session.update", "response.create"]
+
+
+async def test_questions_wait_until_the_session_is_ready(house: House) -> None:
+    house.peer.silent_to.add("session.update")
+    house.put()
+    async with living(house):
+        assert house.asked() == 0
+        assert house.conversation.status().connection == "configuring"
+        house.link.feed(house.peer.event("session.updated", session={}))
+        await house.until(lambda: house.answers)
+
+
+async def test_notes_that_were_remembered_go_along(house: House) -> None:
+    async with living(house):
+        house.history.remember("eDP-1", "Earlier note.")
+        house.put()
+        await house.until(lambda: house.answers)
+    request = house.peer.received[-1]["response"]
+    assert request["input"][1]["content"] == [{"type": "output_text", "text": "Earlier note."}]
+
+
+async def test_an_automatic_question_waits_for_the_one_in_flight(house: House) -> None:
+    house.peer.stop_after = "response.created"
+    async with living(house):
+        house.put(1, "change")
+        await house.until(lambda: house.asked() == 1)
+        house.put(2, "change")
+        house.put(3, "manual")
+        await house.until(lambda: house.asked() == 2)
+        assert house.conversation.status().responding == 2
+        assert [line for line in house.log if line.startswith("sent")] == ["sent 1", "sent 3"]
+
+
+# ------------------------------------------------------------------------------------------- withheld
+
+
+async def test_a_withheld_question_never_leaves_and_ends_in_an_answer(house: House) -> None:
+    house.reasons = ("paused", "locked")
+    async with living(house):
+        house.put()
+        await house.until(lambda: house.answers)
+        assert house.asked() == 0
+        assert house.conversation.status().responding == 0
+    [answer] = house.answers
+    assert (answer.status, answer.sent) == ("failed", False)
+    assert answer.error is not None
+    assert (answer.error.code, answer.error.param) == ("withheld", "paused, locked")
+    assert house.log == ["reserve 1", "guard 1", "answer 1 failed"]
+
+
+async def test_a_reason_that_comes_during_the_reservation_still_holds_it_back(house: House) -> None:
+    house.reserving = asyncio.Event()
+    async with living(house):
+        house.put()
+        await house.until(lambda: "reserve 1" in house.log)
+        house.reasons = ("paused",)
+        house.reserving.set()
+        await house.until(lambda: house.answers)
+        assert house.asked() == 0
+
+
+@pytest.mark.parametrize(
+    "error", [WithheldError(("cap_reached",)), StorageError("The disk is full.", hint="Free some.")]
+)
+async def test_without_a_reservation_nothing_leaves(house: House, error: Exception) -> None:
+    house.reserve_error = error
+    async with living(house):
+        house.put()
+        await house.until(lambda: house.answers)
+        assert house.asked() == 0
+        house.reserve_error = None
+        house.put(2)
+        await house.until(lambda: len(house.answers) == 2)
+    assert [(a.status, a.sent) for a in house.answers] == [("failed", False), ("completed", True)]
+    assert house.answers[0].error is not None
+    assert house.answers[0].error.code == "withheld"
+
+
+# ------------------------------------------------------------------------------------------- drops
+
+
+async def test_a_snap_is_asked_again_after_a_drop(house: House) -> None:
+    house.peer.stop_after = "response.created"
+    async with living(house):
+        house.put()
+        await house.until(lambda: house.asked() == 1)
+        house.link.drop(1006)
+        await settle()
+        assert house.conversation.status().connection == "backing_off"
+        assert house.answers == []
+        house.peer.stop_after = ""
+        await house.clock.advance(0.6)
+        await house.until(lambda: house.answers)
+    assert [(a.status, a.sent) for a in house.answers] == [("completed", True)]
+    assert house.log.count("reserve 1") == 2
+
+
+async def test_an_automatic_question_gives_way_to_a_drop(house: House) -> None:
+    house.peer.stop_after = "response.created"
+    async with living(house):
+        house.put(1, "change")
+        await house.until(lambda: house.asked() == 1)
+        house.link.drop(1001)
+        await settle()
+    assert [(a.status, a.sent) for a in house.answers] == [("vanished", True)]
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1005, 1006, 1011, 1012, 1013])
+async def test_every_drop_is_followed_by_a_new_connection(house: House, code: int) -> None:
+    async with living(house):
+        house.link.drop(code)
+        await settle()
+        status = house.conversation.status()
+        assert (status.connection, status.next_try_s) == ("backing_off", 0.5)
+        assert status.sentence
+        await house.clock.advance(0.6)
+        assert house.conversation.status().connection == "ready"
+        assert len(house.links) == 2
+    assert [error.close_code for error in house.errors] == [code]
+
+
+async def test_an_outage_is_told_once_until_it_is_over(house: House) -> None:
+    async with living(house):
+        house.refusals.extend(LinkRefusedError("No connection to h: nothing listens there.") for _ in range(4))
+        house.link.drop(1006)
+        for _ in range(6):
+            await house.clock.advance(31)
+        assert house.conversation.status().connection == "ready"
+    assert [(error.close_code, error.sentence[:7]) for error in house.errors] == [(1006, "The con"), (None, "No conn")]
+
+
+async def test_three_short_lives_are_flapping(house: House) -> None:
+    async with living(house):
+        for _ in range(3):
+            house.link.drop(1000)
+            await settle()
+            next_try_s = house.conversation.status().next_try_s
+            assert next_try_s is not None
+            last = house.conversation.status()
+            if last.connection != "flapping":
+                await house.clock.advance(next_try_s + 0.1)
+        assert (last.connection, last.next_try_s) == ("flapping", 60.0)
+        await house.clock.advance(59)
+        assert len(house.links) == 3
+        await house.clock.advance(2)
+        assert len(house.links) == 4
+
+
+async def test_retry_after_is_honoured(house: House) -> None:
+    house.refusals.append(LinkRefusedError("h refused (HTTP 429).", status=429, retry_after_s=40))
+    async with living(house):
+        assert house.conversation.status().next_try_s == 40
+
+
+async def test_a_timeout_of_the_handshake_closes_and_tries_again(house: House) -> None:
+    house.greet = False
+    async with living(house):
+        await house.clock.advance(SETTINGS.created_s + 0.1)
+        assert house.link.closed == 1000
+        assert house.errors[0].param == "session.created"
+        house.greet = True
+        await house.clock.advance(0.6)
+        assert house.conversation.status().connection == "ready"
+
+
+async def test_a_timeout_of_an_answer_cancels_it(house: House) -> None:
+    house.peer.stop_after = "response.created"
+    async with living(house):
+        house.put()
+        await house.until(lambda: house.conversation.status().responding and house.asked())
+        await house.clock.advance(SETTINGS.first_delta_s + 0.1)
+        await house.until(lambda: house.answers)
+    assert house.peer.received_types()[-1] == "response.cancel"
+    assert house.answers[0].status == "cancelled"
+
+
+# ------------------------------------------------------------------------------------------- stops
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        LinkRefusedError("h refused (HTTP 401).", status=401),
+        KeyMissingError("No key was found.", hint="Set HUDD_REALTIME_KEY."),
+    ],
+)
+async def test_a_refusal_that_cannot_heal_stops_until_a_person_acts(house: House, refusal: Exception) -> None:
+    house.refusals.append(refusal)
+    async with living(house):
+        status = house.conversation.status()
+        assert (status.connection, status.next_try_s) == ("needs_attention", None)
+        assert status.sentence
+        await house.clock.advance(10_000)
+        assert house.links == []
+        house.conversation.nudge()
+        await settle()
+        assert house.links == []
+        house.conversation.rearm()
+        await settle()
+        assert house.conversation.status().connection == "ready"
+
+
+async def test_a_wrong_key_stops_though_the_upgrade_succeeded(house: House) -> None:
+    house.greet = False
+    async with living(house):
+        house.link.feed(house.peer.error_event("invalid_api_key"))
+        await settle()
+        assert house.conversation.status().connection == "needs_attention"
+        await house.clock.advance(10_000)
+        assert len(house.links) == 1
+    assert [error.code for error in house.errors][:1] == ["invalid_api_key"]
+
+
+async def test_while_stopped_a_snap_is_told_why_and_automatic_ones_wait(house: House) -> None:
+    house.refusals.append(LinkRefusedError("h refused (HTTP 403).", status=403))
+    house.put(1)
+    house.put(2, "change")
+    async with living(house):
+        house.put(3)
+        await settle()
+        assert [(a.question.id[-1], a.status, a.sent) for a in house.answers] == [
+            ("1", "failed", False),
+            ("3", "failed", False),
+        ]
+        assert all(a.error is not None and "403" in a.error.sentence for a in house.answers)
+        assert len(house.mailbox) == 1
+
+
+async def test_no_quota_stops_after_the_answer(house: House) -> None:
+    house.peer.status, house.peer.error = "failed", {"code": "insufficient_quota"}
+    async with living(house):
+        house.put()
+        await house.until(lambda: house.conversation.status().connection == "needs_attention")
+    assert [a.status for a in house.answers] == ["failed"]
+
+
+async def test_rearm_ends_a_wait_at_once_and_nudge_not_more_often_than_every_ten_seconds(house: House) -> None:
+    house.refusals.extend(LinkRefusedError("No connection.") for _ in range(8))
+    async with living(house):
+        for _ in range(6):
+            next_try_s = house.conversation.status().next_try_s
+            assert next_try_s is not None
+            await house.clock.advance(next_try_s + 0.01)
+        assert house.conversation.status().connects == 7
+        house.conversation.nudge()
+        await settle()
+        assert house.conversation.status().connects == 7
+        await house.clock.advance(11)
+        house.conversation.nudge()
+        await settle()
+        assert house.conversation.status().connects == 8
+        house.conversation.rearm()
+        await settle()
+        assert house.conversation.status().connection == "ready"
+
+
+# ------------------------------------------------------------------------------------------- noise
+
+
+async def test_noise_is_counted_and_harmless(house: House) -> None:
+    async with living(house):
+        house.link.feed(house.peer.event("nobody.knows"), "{", Malformed("a binary frame"), "[]")
+        house.link.feed('{"type":"conversation.item.added","item":{"id":"' + "x" * 400_000 + '"}}')
+        house.put()
+        await house.until(lambda: house.answers)
+        status = house.conversation.status()
+        assert (status.unknown_events, status.malformed_events) == (1, 3)
+        assert status.last_event_at == house.clock.monotonic()
+        house.link.drop()
+        await settle()
+        after = house.conversation.status()
+        assert (after.unknown_events, after.malformed_events, after.session_id) == (1, 3, "")
+
+
+async def test_errors_are_told_and_the_last_three_kept(house: House) -> None:
+    async with living(house):
+        house.link.feed(*(house.peer.error_event(f"code_{number}") for number in range(5)))
+        await settle()
+        assert [error.code for error in house.errors] == [f"code_{number}" for number in range(5)]
+        assert [error.code for error in house.conversation.status().last_errors] == ["code_4", "code_3", "code_2"]
+        assert house.conversation.status().connection == "ready"
+
+
+async def test_the_debug_log_holds_no_picture_and_no_text(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "hudd")
+    async with living(house):
+        house.put()
+        await house.until(lambda: house.answers)
+    text = caplog.text
+    assert "> ResponseCreate" in text
+    assert "< ResponseDone" in text
+    assert "base64" not in text
+    assert "terminal" not in text
+
+
+# ------------------------------------------------------------------------------------------- ends
+
+
+async def test_cancelling_closes_the_link_and_ends_every_question(house: House) -> None:
+    house.peer.stop_after = "response.created"
+    async with living(house):
+        house.put()
+        await house.until(lambda: house.asked() == 1)
+    assert house.link.closed == 1000
+    assert [(a.status, a.sent) for a in house.answers] == [("vanished", True)]
+
+
+async def test_cancelling_takes_at_most_about_a_second(house: House) -> None:
+    async with living(house):
+        house.link.stall_close = True
+        before = asyncio.get_running_loop().time()
+    assert house.link.aborted
+    assert asyncio.get_running_loop().time() - before < 2
+
+
+async def test_cancelling_during_a_wait_and_during_the_opening(house: House) -> None:
+    house.refusals.append(LinkRefusedError("No connection."))
+    async with living(house):
+        assert house.conversation.status().connection == "backing_off"
+    other = House()
+    opened = asyncio.Event()
+
+    async def never() -> Link:
+        await opened.wait()
+        raise AssertionError
+
+    other.conversation._open_link = never
+    async with living(other):
+        assert other.conversation.status().connection == "connecting"
+
+
+async def test_draining_lets_the_answer_in_flight_end_and_takes_nothing_new(house: House) -> None:
+    house.peer.stop_after = "response.created"
+    async with living(house):
+        question = house.put(1)
+        await house.until(lambda: house.asked() == 1)
+        drain = asyncio.create_task(house.conversation.drain(5))
+        await settle()
+        house.put(2)
+        await settle()
+        assert not drain.done()
+        [response_id] = house.peer.open_responses
+        response = {"id": response_id, "status": "completed", "metadata": {"snap": question.id}}
+        house.link.feed(house.peer.event("response.done", response=response))
+        assert await drain is True
+        assert house.asked() == 1
+    assert [a.status for a in house.answers] == ["completed"]
+
+
+async def test_draining_gives_up_in_time(house: House) -> None:
+    house.peer.stop_after = "response.created"
+    async with living(house):
+        house.put()
+        await house.until(lambda: house.asked() == 1)
+        drain = asyncio.create_task(house.conversation.drain(5))
+        await house.clock.advance(5.1)
+        assert await drain is False
+
+
+async def test_draining_with_nothing_to_wait_for_is_over_at_once(house: House) -> None:
+    async with living(house):
+        assert await house.conversation.drain(5) is True
+
+
+async def test_draining_ends_what_waits_to_be_asked_again(house: House) -> None:
+    house.peer.stop_after = "response.created"
+    async with living(house):
+        house.put()
+        await house.until(lambda: house.asked() == 1)
+        house.link.drop(1006)
+        await settle()
+        assert await house.conversation.drain(5) is True
+    assert [a.status for a in house.answers] == ["vanished"]

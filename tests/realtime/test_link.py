@@ -1,0 +1,362 @@
+"""The WebSocket door against a real server on the loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from hudd.errors import LinkClosedError, LinkRefusedError, WithheldError
+from hudd.protocol.events import Malformed
+from hudd.realtime.link import Link, endpoint_url, is_loopback, open_link
+
+KEY = "sk-very-secret-key"
+HEADERS = {"Authorization": f"Bearer {KEY}"}
+
+
+@asynccontextmanager
+async def server(
+    handler: Callable[[ServerConnection], Awaitable[None]],
+    *,
+    process_request: Callable[[ServerConnection, Request], Response | None] | None = None,
+) -> AsyncIterator[str]:
+    async with serve(
+        handler, "127.0.0.1", 0, max_size=None, process_request=process_request, close_timeout=1
+    ) as running:
+        port = next(iter(running.sockets)).getsockname()[1]
+        yield f"ws://127.0.0.1:{port}/v1/realtime"
+
+
+async def echo(connection: ServerConnection) -> None:
+    with suppress(ConnectionClosed):
+        async for message in connection:
+            await connection.send(message)
+
+
+async def frames_until_closed(link: Link) -> tuple[list[str | Malformed], LinkClosedError]:
+    frames: list[str | Malformed] = []
+    try:
+        async for frame in link:
+            frames.append(frame)  # noqa: PERF401 - a comprehension would lose them at the error
+    except LinkClosedError as closed:
+        return frames, closed
+    raise AssertionError("the iteration ended without a word")
+
+
+# ------------------------------------------------------------------------------------------------------- addresses
+
+
+@pytest.mark.parametrize(
+    ("url", "model", "expected"),
+    [
+        ("wss://api.openai.com/v1/realtime", "gpt-realtime-1.5", "wss://api.openai.com/v1/realtime?model=gpt-realtime-1.5"),
+        ("wss://gw.example/v1/realtime/", "openai/gpt-realtime-2", "wss://gw.example/v1/realtime?model=openai%2Fgpt-realtime-2"),
+        ("wss://gw.example/realtime?tenant=a%20b", "m", "wss://gw.example/realtime?tenant=a%20b&model=m"),
+        ("wss://gw.example/realtime?model=kept", "m", "wss://gw.example/realtime?model=kept"),
+        ("wss://r.azure.com/openai/realtime?api-version=1&deployment=d", "m", "wss://r.azure.com/openai/realtime?api-version=1&deployment=d"),
+        ("ws://127.0.0.1:8765/v1/realtime", "", "ws://127.0.0.1:8765/v1/realtime"),
+    ],
+)  # fmt: skip
+def test_endpoint_url(url: str, model: str, expected: str) -> None:
+    assert endpoint_url(url, model) == expected
+
+
+@given(st.text(max_size=40).filter(lambda text: not any("\ud800" <= c <= "\udfff" for c in text)))
+def test_any_model_name_makes_an_address(model: str) -> None:
+    assert endpoint_url("wss://h/v1/realtime", model).isascii()
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("ws://127.0.0.1:1/x", True),
+        ("ws://localhost/x", True),
+        ("ws://[::1]:1/x", True),
+        ("wss://api.openai.com/x", False),
+        ("wss://10.0.0.1/x", False),
+    ],
+)
+def test_loopback(url: str, expected: bool) -> None:
+    assert is_loopback(url) is expected
+
+
+# ------------------------------------------------------------------------------------------------------- talking
+
+
+async def test_text_goes_both_ways_as_text_frames() -> None:
+    async with server(echo) as url:
+        link = await open_link(url, HEADERS)
+        await link.send('{"type":"grüße"}'.encode())
+        async for frame in link:
+            assert frame == '{"type":"grüße"}'
+            break
+        await link.close()
+
+
+async def test_the_upgrade_carries_our_headers_and_no_compression() -> None:
+    seen: dict[str, str] = {}
+
+    def look(_: ServerConnection, request: Request) -> None:
+        seen.update({name.lower(): value for name, value in request.headers.raw_items()})
+
+    async with server(echo, process_request=look) as url:
+        link = await open_link(url, HEADERS)
+        await link.close()
+    assert seen["authorization"] == f"Bearer {KEY}"
+    assert "openai-beta" not in seen
+    assert "sec-websocket-extensions" not in seen
+
+
+async def test_a_large_frame_is_taken() -> None:
+    async def handler(connection: ServerConnection) -> None:
+        await connection.send("x" * 20_000_000)
+        await connection.wait_closed()
+
+    async with server(handler) as url:
+        link = await open_link(url, HEADERS)
+        async for frame in link:
+            assert isinstance(frame, str)
+            assert len(frame) == 20_000_000
+            break
+        await link.close()
+
+
+async def test_a_binary_frame_is_malformed_and_the_connection_lives() -> None:
+    async def handler(connection: ServerConnection) -> None:
+        await connection.send(b"\x00\x01")
+        await connection.send("text")
+
+    async with server(handler) as url:
+        link = await open_link(url, HEADERS)
+        frames, _ = await frames_until_closed(link)
+        assert frames == [Malformed("a binary frame"), "text"]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(1000, ""), (1001, "Your session hit the maximum duration of 60 minutes."), (3000, "a.b"), (4000, ""), (1013, "")],
+)
+async def test_every_close_is_told_with_its_code(code: int, reason: str) -> None:
+    async def handler(connection: ServerConnection) -> None:
+        await connection.send("last words")
+        await connection.close(code, reason)
+
+    async with server(handler) as url:
+        link = await open_link(url, HEADERS)
+        frames, closed = await frames_until_closed(link)
+        assert frames == ["last words"]
+        assert (closed.code, closed.reason, closed.ours) == (code, reason, False)
+        assert str(code) in str(closed)
+
+
+async def test_a_reset_is_1006() -> None:
+    async def handler(connection: ServerConnection) -> None:
+        connection.transport.abort()
+
+    async with server(handler) as url:
+        link = await open_link(url, HEADERS)
+        _, closed = await frames_until_closed(link)
+        assert (closed.code, closed.ours) == (1006, False)
+
+
+async def test_text_that_is_no_utf8_ends_the_connection() -> None:
+    async def handler(connection: ServerConnection) -> None:
+        await connection.send(b"\xff\xfe", text=True)
+        await connection.wait_closed()
+
+    async with server(handler) as url:
+        link = await open_link(url, HEADERS)
+        _, closed = await frames_until_closed(link)
+        assert closed.code in {1006, 1007}
+
+
+async def test_our_own_close_is_told_as_ours() -> None:
+    async with server(echo) as url:
+        link = await open_link(url, HEADERS)
+        await link.close()
+        await link.close()
+        _, closed = await frames_until_closed(link)
+        assert (closed.code, closed.ours) == (1000, True)
+
+
+async def test_abort_drops_at_once() -> None:
+    async with server(echo) as url:
+        link = await open_link(url, HEADERS)
+        link.abort()
+        _, closed = await frames_until_closed(link)
+        assert (closed.code, closed.ours) == (1006, True)
+
+
+# ------------------------------------------------------------------------------------------------------- the guard
+
+
+async def test_the_guard_forbids_with_its_reasons_and_nothing_is_sent() -> None:
+    async with server(echo) as url:
+        link = await open_link(url, HEADERS)
+        with pytest.raises(WithheldError) as caught:
+            await link.send(b'"secret"', lambda: ("paused", "locked"))
+        assert caught.value.reasons == ("paused", "locked")
+        await link.send(b'"open"', lambda: ())
+        async for frame in link:
+            assert frame == '"open"'
+            break
+        await link.close()
+
+
+async def test_the_guard_is_asked_after_the_wait_for_the_line() -> None:
+    """A pause that comes while a send waits behind another still holds the second back."""
+    release = asyncio.Event()
+    paused = False
+
+    async def handler(connection: ServerConnection) -> None:
+        await release.wait()
+        await echo(connection)
+
+    async with server(handler) as url:
+        link = await open_link(url, HEADERS)
+        first = asyncio.create_task(link.send(b'"' + b"x" * 30_000_000 + b'"', lambda: ()))
+        second = asyncio.create_task(link.send(b'"late"', lambda: ("paused",) if paused else ()))
+        await asyncio.sleep(0.05)
+        assert not first.done(), "the line must be slow for this test"
+        paused = True
+        release.set()
+        await first
+        with pytest.raises(WithheldError):
+            await second
+        await link.close()
+
+
+async def test_the_guard_is_not_asked_on_a_closed_connection() -> None:
+    async with server(echo) as url:
+        link = await open_link(url, HEADERS)
+        await link.close()
+        asked: list[int] = []
+        with pytest.raises(LinkClosedError):
+            await link.send(b"{}", lambda: asked.append(1) or ())  # type: ignore[func-returns-value]
+        assert asked == []
+
+
+# ------------------------------------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500, 503])
+async def test_a_refused_upgrade_tells_status_body_and_retry_after(status: int) -> None:
+    def refuse(connection: ServerConnection, _: Request) -> Response:
+        response = connection.respond(HTTPStatus(status), "x" * 5000)
+        response.headers["Retry-After"] = "7"
+        return response
+
+    async with server(echo, process_request=refuse) as url:
+        with pytest.raises(LinkRefusedError) as caught:
+            await open_link(url, HEADERS)
+    error = caught.value
+    assert (error.status, len(error.body), error.retry_after_s) == (status, 2048, 7.0)
+    assert str(status) in str(error)
+    assert KEY not in str(error)
+
+
+async def test_a_redirect_is_not_followed_because_the_key_would_go_along() -> None:
+    seen: list[str] = []
+
+    def redirect(connection: ServerConnection, request: Request) -> Response:
+        seen.append(request.path)
+        response = connection.respond(HTTPStatus.TEMPORARY_REDIRECT, "")
+        response.headers["Location"] = "/elsewhere"
+        return response
+
+    async with server(echo, process_request=redirect) as url:
+        with pytest.raises(LinkRefusedError) as caught:
+            await open_link(url, {"api-key": KEY})
+    assert caught.value.status == 307
+    assert seen == ["/v1/realtime"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+async def test_nothing_listens() -> None:
+    port = free_port()
+    with pytest.raises(LinkRefusedError) as caught:
+        await open_link(f"ws://127.0.0.1:{port}/v1/realtime", HEADERS)
+    assert caught.value.status == 0
+    assert f"127.0.0.1:{port}: nothing listens there." in str(caught.value)
+
+
+async def test_a_name_that_does_not_exist() -> None:
+    with pytest.raises(LinkRefusedError) as caught:
+        await open_link("ws://no-such-host.invalid/v1/realtime", HEADERS, proxy=False)
+    assert caught.value.status == 0
+    assert "no-such-host.invalid" in str(caught.value)
+
+
+async def test_a_server_that_never_answers() -> None:
+    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        writer.close()
+
+    raw = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = raw.sockets[0].getsockname()[1]
+    with pytest.raises(LinkRefusedError) as caught:
+        await open_link(f"ws://127.0.0.1:{port}/v1/realtime", HEADERS, connect_s=0.2)
+    assert "did not answer within 0.2 s" in str(caught.value)
+    raw.close()
+
+
+async def test_something_that_is_no_websocket() -> None:
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example ESMTP\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    raw = await asyncio.start_server(greet, "127.0.0.1", 0)
+    port = raw.sockets[0].getsockname()[1]
+    with pytest.raises(LinkRefusedError) as caught:
+        await open_link(f"ws://127.0.0.1:{port}/v1/realtime", HEADERS)
+    assert "no WebSocket" in str(caught.value)
+    raw.close()
+
+
+async def test_tls_to_a_server_without_it() -> None:
+    async with server(echo) as url:
+        with pytest.raises(LinkRefusedError) as caught:
+            await open_link(url.replace("ws://", "wss://"), HEADERS, connect_s=2)
+    assert caught.value.status == 0
+    assert "127.0.0.1" in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://h/x", "ws://", "wss://h:notaport/x"])
+async def test_an_address_that_cannot_be_used(url: str) -> None:
+    with pytest.raises(LinkRefusedError):
+        await open_link(url, HEADERS, proxy=False)
+
+
+async def test_a_key_with_a_line_break_is_refused_and_not_shown() -> None:
+    async with server(echo) as url:
+        with pytest.raises(LinkRefusedError) as caught:
+            await open_link(url, {"Authorization": f"Bearer {KEY}\r\nX-Evil: 1"})
+    assert KEY not in str(caught.value)
+
+
+async def test_the_key_is_in_no_log_and_no_repr(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with server(echo) as url:
+        link = await open_link(url, HEADERS)
+        assert KEY not in repr(link)
+        caplog.handler.setFormatter(logging.Formatter("%(name)s %(message)s"))
+        await link.close()
+    ours = [record for record in caplog.records if not record.name.startswith("websockets.server")]
+    assert not [record for record in ours if KEY in record.getMessage()]

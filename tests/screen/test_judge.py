@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from hudd.config.settings import GateSettings
+from hudd.errors import NoDisplayError
+from hudd.screen.gate import REASONS
+from hudd.screen.judge import judge_folder
+from tests.fakes.screen import Canvas
+
+PICTURES = Path(__file__).parents[2] / "hudd" / "data" / "pictures"
+
+
+def save(folder: Path, name: str, canvas: Canvas) -> None:
+    shot = canvas.shot()
+    Image.frombytes("RGB", (shot.width, shot.height), shot.pixels, "raw", "BGRX").save(folder / name)
+
+
+def test_each_file_gets_its_verdict_and_the_reason(tmp_path: Path) -> None:
+    save(tmp_path, "1.png", Canvas())
+    save(tmp_path, "2.png", Canvas())
+    save(tmp_path, "3.png", Canvas().fill((60, 30, 9, 17), 0))
+    (tmp_path / "4.png").write_text("no picture")
+    save(tmp_path, "5.png", Canvas().write(20, 60, 40))
+    save(tmp_path, "6.png", Canvas().write(20, 60, 40).fill((400, 200, 8, 15), 0))
+    verdicts = list(judge_folder(tmp_path, GateSettings()))
+    assert [(v.file, v.action, v.reason) for v in verdicts if v.action != "error"] == [
+        ("1.png", "send", "first"),
+        ("2.png", "same", "same"),
+        ("3.png", "same", "cursor"),
+        ("5.png", "send", "changed"),
+        ("6.png", "same", "cursor"),
+    ]
+    assert "no picture that can be read" in verdicts[3].reason
+    assert verdicts[4].patches >= 5
+    assert json.loads(json.dumps(verdicts[4].to_json()))["file"] == "5.png"
+
+
+def test_the_gate_can_be_tuned(tmp_path: Path) -> None:
+    save(tmp_path, "1.png", Canvas())
+    save(tmp_path, "2.png", Canvas().fill((60, 30, 9, 17), 0))
+    assert [v.action for v in judge_folder(tmp_path, GateSettings(min_tiles=1))] == ["send", "send"]
+    assert [v.action for v in judge_folder(tmp_path, GateSettings(heartbeat_s=0.5))] == ["send", "same"]
+
+
+def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(NoDisplayError, match="cannot be read"):
+        list(judge_folder(tmp_path / "nowhere", GateSettings()))
+
+
+def test_every_shipped_picture_is_news() -> None:
+    verdicts = list(judge_folder(PICTURES, GateSettings()))
+    assert 6 <= len(verdicts) <= 8
+    assert {v.action for v in verdicts} == {"send"}
+    assert all(v.reason in REASONS for v in verdicts)
+
+
+def test_shipped_pictures_are_small_and_of_one_size() -> None:
+    for path in PICTURES.glob("*.png"):
+        assert path.stat().st_size < 120_000
+        with Image.open(path) as picture:
+            assert picture.size == (1280, 800)
