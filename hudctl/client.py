@@ -11,9 +11,10 @@ from typing import Any, Final, Self, cast
 
 import zmq
 
-from hudctl.connection import Endpoints, check_protocol, hello_params, new_token, new_ulid, stamp
+from hudctl.connection import Endpoints, check_protocol, hello_params, new_token, stamp
 from hudctl.errors import DeadlineError, HudctlError, NotRunningError, UsageError, from_reply
 from hudd.wire.codec import FrameError, decode_json, encode_request
+from hudd.wire.ids import new_ulid
 from hudd.wire.messages import Note, delta_topic
 from hudd.wire.table import REPLY_GRACE_MS
 
@@ -122,7 +123,7 @@ class Client:
         Raises:
             HudctlError: What took the note's place; ``StateError`` while paused, and so on.
         """
-        params = {"snap_id": snap_id or new_ulid(), "monitor": monitor}
+        params = {"snap_id": snap_id or new_ulid(time.time()), "monitor": monitor}
         if on_delta is None:
             return _note(self._call("snap", params, timeout_s, None))
         deadline = time.monotonic() + (self.timeout_s if timeout_s is None else timeout_s)
@@ -257,7 +258,9 @@ class Client:
         except (FrameError, TypeError, ValueError) as error:
             raise UsageError(f"The parameters of {method} cannot be sent: {error}") from error
         if not self._socket.poll(_STARTED_MS, zmq.POLLOUT):
-            self._lost(method)
+            if self._monitor is not None and self._monitor.poll(0):
+                self._lost(method)
+            raise DeadlineError(f"The daemon takes no {method}.", code="E_DEADLINE")
         self._socket.send_multipart([b"", body])
         poller = zmq.Poller()
         for socket in (self._socket, self._monitor, None if pieces is None else pieces.socket):

@@ -10,19 +10,11 @@ import time
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from hudctl.errors import HudctlError, NotRunningError, RefusedError, UsageError, VersionError
 from hudd.wire.endpoints import EndpointError, control_socket, how_to_start, notes_socket
 from hudd.wire.table import PROTOCOL_NEWEST, PROTOCOL_OLDEST
-
-_BASE32: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-
-
-def new_ulid() -> str:
-    """A ULID: 48 bits of milliseconds, 80 random bits, 26 characters of Crockford's base 32. Sorts by time."""
-    value = (time.time_ns() // 1_000_000 << 80) | secrets.randbits(80)
-    return "".join(_BASE32[(value >> shift) & 31] for shift in range(125, -1, -5))
 
 
 def new_token() -> str:

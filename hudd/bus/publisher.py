@@ -74,6 +74,7 @@ class Publisher:
         self._failure: BaseException | None = None
         self._last_frame = -HEARTBEAT_FAST_FOR_S
         self._beat: asyncio.Task[None] | None = None
+        self._beat_wanted = False
         self._beat_is_slow = False
         self._published = 0
         self._odd_messages = 0
@@ -175,13 +176,14 @@ class Publisher:
             self._counts[prefix] -= 1
         else:
             self._counts.pop(prefix, None)
-        if self.listening("hb/"):
+        self._beat_wanted = self.listening("hb/")
+        if self._beat_wanted:
             self._start_beat()
         else:
             self._stop_beat()
 
     def _start_beat(self) -> None:
-        if (self._beat is None or self._beat.done()) and self.listening("hb/"):
+        if self._beat_wanted and (self._beat is None or self._beat.done()):
             self._beat = asyncio.get_running_loop().create_task(self._beat_on(), name="heartbeat")
 
     def _stop_beat(self) -> None:

@@ -1,7 +1,8 @@
 """What to read of a picture, in which order, and what need not be read because it was read before.
 
 The plan is pure: areas in, areas out. Lines that show the same pixels as before keep their words, wherever they moved;
-lines that changed in place come first, then new ones, largest first, until the time budget ends.
+lines that changed in place come first, then new ones, largest first, until the time budget ends. What an earlier budget
+left unread, and has not changed since, comes last and gets little time: the news must not wait for it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Final, Protocol, TypeVar
 
 from hudd.engine.writer import Area, PictureFacts, Reading, TextLine
 
+LATE_S: Final = 0.8  # what was left unread before may delay the answer about what changed this far, no further
 MOST_CANDIDATES: Final = 6  # lines of one size to compare with, nearest first
 
 PageT_contra = TypeVar("PageT_contra", contravariant=True)
@@ -60,22 +62,19 @@ class KnownLine:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do with the areas of a picture. Every area is in exactly one of the three.
+    """What to do with the areas of a picture. Every area is in exactly one of the four.
 
     Attributes:
         kept: Areas whose words are known already, moved to where they are now.
         again: Areas where a known line stood and something else stands now; top to bottom.
         new: Areas where no line was known; largest first.
+        late: Areas that were left unread before and show the same since; largest first.
     """
 
     kept: tuple[KnownLine, ...]
     again: tuple[Area, ...]
     new: tuple[Area, ...]
-
-    @property
-    def to_read(self) -> tuple[Area, ...]:
-        """Areas to read, in order."""
-        return self.again + self.new
+    late: tuple[Area, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +83,22 @@ class Memory:
 
     sheet: Sheet
     known: tuple[KnownLine, ...]
+    unread: tuple[Area, ...] = ()
 
 
-def plan_reading(areas: Sequence[Area], known: Sequence[KnownLine], same: Callable[[Area, Area], bool]) -> Plan:
+def plan_reading(
+    areas: Sequence[Area],
+    known: Sequence[KnownLine],
+    same: Callable[[Area, Area], bool],
+    unread: Sequence[Area] = (),
+) -> Plan:
     """Decide what to read.
 
     Args:
         areas: Where text is likely now.
         known: What was read on the picture before.
         same: Tells whether an area of now shows the pixels of an area of before; only asked for areas of one size.
+        unread: Where text was likely on the picture before and was not read.
     """
     by_size: dict[tuple[int, int], list[KnownLine]] = {}
     for line in known:
@@ -100,18 +106,23 @@ def plan_reading(areas: Sequence[Area], known: Sequence[KnownLine], same: Callab
     kept: list[KnownLine] = []
     again: list[Area] = []
     new: list[Area] = []
+    late: list[Area] = []
+    left_over = set(unread)
     for area in areas:
         candidates = sorted(by_size.get((area.width, area.height), ()), key=lambda line: _distance(area, line.area))
         match = next((line for line in candidates[:MOST_CANDIDATES] if same(area, line.area)), None)
         if match is not None:
             kept.append(_moved(match, area))
+        elif area in left_over and same(area, area):
+            late.append(area)
         elif any(line.area.overlaps(area) for line in known):
             again.append(area)
         else:
             new.append(area)
     again.sort(key=lambda area: (area.top, area.left))
-    new.sort(key=lambda area: (-area.width * area.height, area.top, area.left))
-    return Plan(tuple(kept), tuple(again), tuple(new))
+    new.sort(key=_largest_first)
+    late.sort(key=_largest_first)
+    return Plan(tuple(kept), tuple(again), tuple(new), tuple(late))
 
 
 def read_picture(
@@ -137,16 +148,18 @@ def read_picture(
     """
     deadline_s = started_s + budget_s
     sheet = reader.find_lines(page)
-    earlier = memory.known if memory is not None else ()
+    earlier, left_over = (memory.known, memory.unread) if memory is not None else ((), ())
 
     def same(area: Area, area_before: Area) -> bool:
         return memory is not None and sheet.shows_same(area, memory.sheet, area_before)
 
-    plan = plan_reading(sheet.areas, earlier, same)
-    results = reader.read_lines(sheet, plan.to_read, deadline_s)
+    plan = plan_reading(sheet.areas, earlier, same, left_over)
+    news = plan.again + plan.new
+    results = reader.read_lines(sheet, news, deadline_s)
+    results += reader.read_lines(sheet, plan.late, min(deadline_s, started_s + LATE_S))
     known = list(plan.kept)
     unread: list[Area] = []
-    for area, lines in zip(plan.to_read, results, strict=True):
+    for area, lines in zip(news + plan.late, results, strict=True):
         if lines is None:
             unread.append(area)
         else:
@@ -163,7 +176,11 @@ def read_picture(
         picture=facts,
         unread=tuple(unread),
     )
-    return reading, Memory(sheet, tuple(known))
+    return reading, Memory(sheet, tuple(known), tuple(unread))
+
+
+def _largest_first(area: Area) -> tuple[int, int, int]:
+    return -area.width * area.height, area.top, area.left
 
 
 def _distance(one: Area, other: Area) -> int:

@@ -108,8 +108,8 @@ class Conversation:
         """Live until cancelled. Then the link is closed within a second and every question taken ends as vanished."""
         try:
             while True:
-                verdict = await self._live_once()
-                await self._wait_to_try(verdict)
+                verdict, failure = await self._live_once()
+                await self._wait_to_try(verdict, failure)
         finally:
             self._emit_all(self._router.end_all(explain_lost(_STOPPING), self._clock.monotonic()))
 
@@ -172,8 +172,8 @@ class Conversation:
 
     # ------------------------------------------------------------------------------------------- one life
 
-    async def _live_once(self) -> Verdict:
-        """Open a connection and live in it until it ends; says what to do then."""
+    async def _live_once(self) -> tuple[Verdict, UpstreamError]:
+        """Open a connection and live in it until it ends; says what to do then, and why it ended."""
         self._rearm.clear()
         self._connects += 1
         self._tried_at = self._clock.monotonic()
@@ -187,7 +187,7 @@ class Conversation:
             return self._judge(self._backoff.after(failure, opened_s=None, retry_after_s=retry_after_s), failure)
         return await self._converse(link)
 
-    async def _converse(self, link: Link) -> Verdict:
+    async def _converse(self, link: Link) -> tuple[Verdict, UpstreamError]:
         machine = Session(self._settings, self._instructions)
         connection = Connection(
             link,
@@ -223,21 +223,18 @@ class Conversation:
         )
         return self._judge(verdict, failure)
 
-    def _judge(self, verdict: Verdict, failure: UpstreamError) -> Verdict:
+    def _judge(self, verdict: Verdict, failure: UpstreamError) -> tuple[Verdict, UpstreamError]:
         self._sentence = failure.sentence
         self._changed.set()
         if verdict.action == "stop":
             # Whoever waits learns why, instead of waiting for a person who may not come.
             self._emit_all(self._router.end_again(failure, self._clock.monotonic()))
-            self._become(verdict.word)
-            self._refuse_waiting(failure)
-        else:
-            self._become(verdict.word)
-        return verdict
+        self._become(verdict.word)
+        return verdict, failure
 
     # ------------------------------------------------------------------------------------------- between lives
 
-    async def _wait_to_try(self, verdict: Verdict) -> None:
+    async def _wait_to_try(self, verdict: Verdict, failure: UpstreamError) -> None:
         if verdict.action == "retry":
             self._next_try_at = self._clock.monotonic() + verdict.after_s
             _log.debug("= %s, next try in %.1f s", verdict.word, verdict.after_s)
@@ -246,7 +243,7 @@ class Conversation:
             return
         while not self._rearm.is_set():
             self._mailbox.wakeup.clear()
-            self._refuse_waiting(UpstreamError(sentence=self._sentence, code="needs_attention", fatal=True))
+            self._refuse_waiting(failure)
             await wait_for_any(self._clock, None, self._rearm, self._mailbox.wakeup)
 
     def _refuse_waiting(self, failure: UpstreamError) -> None:

@@ -42,7 +42,7 @@ _KEYS: Final = tuple(f.name for f in fields(ModelPrices))
 
 def model_key(model: str) -> str:
     """The name that prices are looked up by: the last path part of a prefixed name, in lower case."""
-    return model.strip().rstrip("/").rpartition("/")[2].lower()
+    return model.strip().rstrip("/").rpartition("/")[2].strip().lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -36,13 +36,14 @@ _Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fingerprint:
-    """What is kept of a frame: an exact hash for each band of tiles, and brightness at every fourth pixel.
+    """What is kept of a frame: a hash for each band of tiles, and the brightness of every fourth pixel.
 
     Attributes:
         source: What was grabbed.
         width: Pixels in a row of the frame.
         height: Rows of the frame.
-        bands: xxh3-64 of each band of 32 rows.
+        bands: For each band of 32 rows the xxh3-64 of all its pixels; of its samples when those differed from the frame
+            before, which made more exactness useless. Equal values mean equal samples, different ones a closer look.
         samples: Brightness of one colour each, 0-255; shared between fingerprints of equal frames, never written.
     """
 
@@ -54,33 +55,34 @@ class Fingerprint:
 
     @property
     def hash(self) -> str:
-        """Sixteen hexadecimal digits that stand for all pixels of the frame."""
-        return xxhash.xxh3_64_hexdigest(b"".join(band.to_bytes(8, "little") for band in self.bands))
+        """Sixteen hexadecimal digits that stand for the frame as far as it was sampled."""
+        return f"{_digest(self.samples):016x}"
 
 
 def fingerprint(shot: Shot, previous: Fingerprint | None = None) -> Fingerprint:
-    """Reduce a frame to its fingerprint. Only bands that differ from ``previous`` are sampled again.
+    """Reduce a frame to its fingerprint. Bands that equal those of ``previous``, by hash, are not sampled again.
 
     Raises:
         CaptureError: The shot has not as many bytes as its size says.
     """
     pixels = _frame(shot)
-    bands = _bands(shot)
-    before: tuple[int, ...] = ()
-    if previous is not None and (previous.width, previous.height) == (shot.width, shot.height):
-        before = previous.bands
-        if bands == before:
-            return Fingerprint(shot.source, shot.width, shot.height, bands, previous.samples)
-    dirty = [index for index, band in enumerate(bands) if not before or band != before[index]]
-    if previous is None or not before or 2 * len(dirty) > len(bands):
+    if previous is None or (previous.width, previous.height) != (shot.width, shot.height):
+        exact = [_band(shot, index) for index in range(-(-shot.height // TILE_HEIGHT_PX))]
+        return Fingerprint(shot.source, shot.width, shot.height, tuple(exact), _samples(pixels))
+    differing = _first_rows_differ(pixels, previous)
+    bands = [None if differs else _band(shot, index) for index, differs in enumerate(differing)]
+    dirty = [index for index, (new, old) in enumerate(zip(bands, previous.bands, strict=True)) if new != old]
+    if not dirty:
+        return Fingerprint(shot.source, shot.width, shot.height, previous.bands, previous.samples)
+    if 2 * len(dirty) > len(bands):
         samples = _samples(pixels)
     else:
         samples = previous.samples.copy()
         for index in dirty:
             top = index * TILE_HEIGHT_PX
-            first = index * _ROWS_PER_TILE
-            samples[first : first + _ROWS_PER_TILE] = _samples(pixels[top : top + TILE_HEIGHT_PX])
-    return Fingerprint(shot.source, shot.width, shot.height, bands, samples)
+            samples[_sample_rows(index)] = _samples(pixels[top : top + TILE_HEIGHT_PX])
+    kept = (_digest(samples[_sample_rows(index)]) if band is None else band for index, band in enumerate(bands))
+    return Fingerprint(shot.source, shot.width, shot.height, tuple(kept), samples)
 
 
 def compare(now: Fingerprint, before: Fingerprint, *, luma_step: int = 16, ignored: Sequence[Rect] = ()) -> Change:
@@ -152,7 +154,7 @@ def encode(
     started = clock.monotonic()
     _frame(shot)
     if frame_hash is None:
-        frame_hash = xxhash.xxh3_64_hexdigest(b"".join(band.to_bytes(8, "little") for band in _bands(shot)))
+        frame_hash = fingerprint(shot).hash
     long_side = min(settings.long_side_px, max(shot.width, shot.height))
     while True:
         picture = scaled(shot, long_side)
@@ -231,10 +233,23 @@ def _frame(shot: Shot) -> npt.NDArray[np.uint32]:
     return np.frombuffer(shot.pixels, dtype="<u4").reshape(shot.height, shot.width)
 
 
-def _bands(shot: Shot) -> tuple[int, ...]:
-    view = memoryview(shot.pixels)
+def _digest(data: Any) -> int:
+    return xxhash.xxh3_64_intdigest(data)
+
+
+def _band(shot: Shot, index: int) -> int:
     step = shot.width * 4 * TILE_HEIGHT_PX
-    return tuple(xxhash.xxh3_64_intdigest(view[at : at + step]) for at in range(0, len(view), step))
+    return _digest(memoryview(shot.pixels)[index * step : (index + 1) * step])
+
+
+def _sample_rows(band: int) -> slice:
+    return slice(band * _ROWS_PER_TILE, (band + 1) * _ROWS_PER_TILE)
+
+
+def _first_rows_differ(pixels: npt.NDArray[np.uint32], previous: Fingerprint) -> list[bool]:
+    """For each band whether the green samples of its first row differ: then it need not be hashed to be found dirty."""
+    now = pixels.view(np.uint8)[::TILE_HEIGHT_PX, 1::32]
+    return (now != previous.samples[::_ROWS_PER_TILE, ::2]).any(axis=1).tolist()
 
 
 def _samples(pixels: npt.NDArray[np.uint32]) -> _Samples:
@@ -245,10 +260,13 @@ def _samples(pixels: npt.NDArray[np.uint32]) -> _Samples:
     height, width = pixels.shape
     channels = pixels.view(np.uint8)
     samples = np.empty((-(-height // SAMPLE_STEP_PX), -(-width // SAMPLE_STEP_PX)), dtype=np.uint8)
-    # Bytes of a pixel: blue, green, red, nothing. Sixteen bytes lie between two samples of a row.
+    # Bytes of a pixel: blue, green, red, nothing. Sixteen bytes lie between two samples of a row. Red and blue change
+    # places from row to row, so that a line of text meets both.
     samples[:, ::2] = channels[::4, 1::32]
-    samples[::2, 1::2] = channels[::8, 18::32]
-    samples[1::2, 1::2] = channels[4::8, 16::32]
+    samples[::2, 1::4] = channels[::8, 18::64]
+    samples[::2, 3::4] = channels[::8, 48::64]
+    samples[1::2, 1::4] = channels[4::8, 16::64]
+    samples[1::2, 3::4] = channels[4::8, 50::64]
     return samples
 
 

@@ -149,17 +149,27 @@ def test_scrolled_lines_keep_their_words():
     assert second.lines[0].top == first.lines[1].top - 30
 
 
-def test_at_the_deadline_the_rest_is_told_as_unread_and_read_next_time():
+def test_at_the_deadline_the_rest_is_told_as_unread_and_read_little_by_little():
     reader = CountingReader()
     page = page_of(draw(ROWS))
     first, memory = reader.look(page, None, budget_s=3.0)
     assert len(first.lines) == 3
     assert len(first.unread) == len(ROWS) - 3
     assert 0.5 < first.unread_fraction < 0.8
-    second, _ = reader.look(page, memory)
-    assert len(reader.read) == len(ROWS) - 3
+    for more in range(4, len(ROWS) + 1):
+        second, memory = reader.look(page, memory)
+        assert len(reader.read) == 1  # a line takes longer than what is left for old ones
+        assert len(second.lines) == more
     assert second.unread_fraction == 0.0
-    assert len(second.lines) == len(ROWS)
+
+
+def test_news_come_before_what_was_left_unread():
+    reader = CountingReader()
+    _, memory = reader.look(page_of(draw(ROWS)), None, budget_s=3.0)
+    reading, _ = reader.look(page_of(draw([*ROWS, (40, 320, "fresh")])), memory)
+    assert len(reader.read) == 1
+    assert reader.read[0].top > 310
+    assert len(reading.unread) == len(ROWS) - 3
 
 
 def test_another_size_starts_afresh():
@@ -187,9 +197,10 @@ areas_strategy = st.builds(Area, st.integers(0, 300), st.integers(0, 300), st.in
 @given(
     st.lists(areas_strategy, max_size=25, unique=True),
     st.lists(areas_strategy, max_size=25, unique=True),
+    st.lists(areas_strategy, max_size=5),
     st.integers(0, 2**32),
 )
-def test_every_area_is_planned_exactly_once(areas: list[Area], old: list[Area], seed: int):
+def test_every_area_is_planned_exactly_once(areas: list[Area], old: list[Area], unread: list[Area], seed: int):
     known = [KnownLine(area, (TextLine("words", area.left, area.top, area.width, area.height, 0.9),)) for area in old]
     asked: list[tuple[Area, Area]] = []
 
@@ -197,8 +208,10 @@ def test_every_area_is_planned_exactly_once(areas: list[Area], old: list[Area], 
         asked.append((area, before))
         return hash((area, before, seed)) % 2 == 0
 
-    plan = plan_reading(areas, known, same)
-    planned = [item.area for item in plan.kept] + list(plan.to_read)
+    unread += areas[:5]
+    plan = plan_reading(areas, known, same, unread)
+    planned = [*(item.area for item in plan.kept), *plan.again, *plan.new, *plan.late]
+    assert set(plan.late) <= set(unread)
     assert sorted(planned, key=repr) == sorted(areas, key=repr)
     assert all((a.width, a.height) == (b.width, b.height) for a, b in asked)
     assert all(any(area.overlaps(b) for b in old) for area in plan.again)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -201,6 +201,3 @@ async def await_until(true: Callable[[], bool], timeout_s: float = 10.0) -> None
     async with asyncio.timeout(timeout_s):
         while not true():  # noqa: ASYNC110 - what is awaited happens in libzmq's thread, which sets no event
             await asyncio.sleep(0.005)
-
-
-Answer = Callable[[Request], Awaitable[Mapping[str, Any]]]

@@ -27,10 +27,10 @@ from hudctl import (
     UsageError,
     VersionError,
 )
-from hudctl.connection import new_ulid
 from hudctl.errors import from_reply
 from hudd.bus.server import Request
 from hudd.errors import CommandError
+from hudd.wire.ids import new_ulid
 from hudd.wire.table import ERRORS
 from tests.fakes.bus import ThreadedDaemon, wait_until
 
@@ -132,7 +132,7 @@ def test_the_deadline_is_one_for_the_call_and_a_late_reply_is_dropped(tmp_path: 
     release = threading.Event()
 
     async def late(request: Request) -> Mapping[str, Any]:
-        while not release.is_set():
+        while not release.is_set():  # noqa: ASYNC110 - set by another thread
             await asyncio.sleep(0.01)
         return {"late": True}
 
@@ -151,9 +151,11 @@ def test_a_daemon_that_hangs_is_told_from_one_that_is_not_there(tmp_path: Path) 
     with socket.socket(socket.AF_UNIX) as mute:
         mute.bind(str(tmp_path / "ctl.sock"))
         mute.listen()
-        with Client(timeout_s=0.2, runtime_dir=tmp_path) as client, pytest.raises(HudctlError) as caught:
+        with (
+            Client(timeout_s=0.2, runtime_dir=tmp_path) as client,
+            pytest.raises(DeadlineError, match="does not answer"),
+        ):
             client.status()
-        assert isinstance(caught.value, DeadlineError | NotRunningError)
 
 
 def test_no_daemon_is_one_sentence_with_the_command_that_starts_it(tmp_path: Path) -> None:
@@ -286,9 +288,8 @@ def test_an_odd_error_is_still_an_error(raw: object) -> None:
 
 
 def test_ulids_are_well_formed_sorted_by_time_and_never_the_same() -> None:
-    first = new_ulid()
-    time.sleep(0.002)
-    later = [new_ulid() for _ in range(1000)]
+    first = new_ulid(1_795_343_466.412)
+    later = [new_ulid(1_795_343_466.413) for _ in range(1000)]
     assert all(re.fullmatch(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", one) for one in [first, *later])
     assert len(set(later)) == 1000
     assert all(first < one for one in later)

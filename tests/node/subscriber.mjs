@@ -1,0 +1,71 @@
+// A gapless subscriber for Node.js, written from hudd/wire/PROTOCOL.md 2.5.
+// Usage: node subscriber.mjs RUNTIME_FOLDER COUNT [AFTER]   prints COUNT notes, one JSON object a line.
+import { randomBytes } from "node:crypto";
+import { Dealer, Subscriber } from "zeromq";
+
+const [folder, count, after] = [process.argv[2], Number(process.argv[3]), process.argv[4]];
+const welcome = `welcome/${randomBytes(8).toString("hex")}/`;
+
+const notes = new Subscriber({ linger: 0 });
+const control = new Dealer({ linger: 0, receiveTimeout: 5000 });
+notes.connect(`ipc://${folder}/notes.sock`);
+control.connect(`ipc://${folder}/ctl.sock`);
+notes.subscribe("note/");
+notes.subscribe("hb/");
+notes.subscribe(welcome);
+
+let stream = null;
+let held = 0; // with all topics in one order of seq, one number is the cursor
+let printed = 0;
+let lastId = 0;
+
+function handle(note) {
+  if (note.seq <= held || printed >= count) return;
+  held = note.seq;
+  printed += 1;
+  console.log(JSON.stringify({ seq: note.seq, text: note.text }));
+}
+
+async function call(method, params) {
+  const id = ++lastId;
+  const request = { jsonrpc: "2.0", id, method, params: { ...params, sent_at: Date.now(), deadline_ms: 5000 } };
+  await control.send(["", JSON.stringify(request)]);
+  for (;;) {
+    const frames = await control.receive();
+    const reply = JSON.parse(frames[frames.length - 1].toString());
+    if (reply.id !== id) continue; // the reply to a call that was given up
+    if (reply.error) throw new Error(`${reply.error.data.code}: ${reply.error.message}`);
+    return reply.result;
+  }
+}
+
+async function fill() {
+  let page;
+  do {
+    page = await call("notes.since", { stream, seq: held, topic_prefix: "note/" });
+    page.notes.forEach(handle);
+  } while (page.more);
+}
+
+for await (const [topicFrame, bodyFrame] of notes) {
+  const topic = topicFrame.toString();
+  const body = JSON.parse(bodyFrame.toString());
+  if (topic === welcome || topic === "hb/") {
+    const newest = Math.max(0, ...Object.values(body.heads));
+    if (stream === null && topic === welcome) {
+      stream = body.stream;
+      held = after === undefined ? newest : Number(after);
+      console.error("ready");
+    } else if (stream !== null && stream !== body.stream) {
+      stream = body.stream;
+      held = 0;
+    }
+    if (stream !== null && newest > held) await fill();
+  } else if (stream !== null && topic.startsWith("note/")) {
+    if (body.stream === stream && body.seq === held + 1) handle(body);
+    else if (body.stream !== stream || body.seq > held) await fill();
+  }
+  if (printed >= count) break;
+}
+notes.close();
+control.close();
