@@ -53,7 +53,8 @@ def snap(arguments: argparse.Namespace) -> int:
         streamed.append(piece)
         print(piece, end="", flush=True)
 
-    with _connect(arguments) as client:
+    # A terminal that shows the note is not news: its window is ignored while this runs.
+    with Client(timeout_s=arguments.timeout, window=window(), streaming=True) as client:
         if arguments.json:
             print_json({"schema": SCHEMA, "note": client.snap(monitor=arguments.monitor).to_json()})
             return table.EXIT_OK

@@ -22,7 +22,7 @@ from hudd.config.loader import Loaded, describe
 from hudd.config.paths import journal_file
 from hudd.engine.ocr import reader_advice
 from hudd.engine.process import EngineProcess
-from hudd.errors import EXIT_OK, HuddError
+from hudd.errors import EXIT_OK, CommandError, HuddError
 from hudd.flow.announcer import Announcer
 from hudd.flow.capture import Capture
 from hudd.flow.commands import Commands, Identity
@@ -39,7 +39,7 @@ from hudd.flow.waiters import Waiters
 from hudd.journal.store import Journal
 from hudd.ledger.budget import local_day
 from hudd.model import Question, UpstreamError
-from hudd.policy.facts import Facts
+from hudd.policy.facts import SENTENCES, Facts
 from hudd.realtime.prompt import WindowHistory, compose_instructions, estimate_tokens
 from hudd.screen.choose import open_screen
 from hudd.service.logs import Log, start_logging
@@ -261,9 +261,9 @@ class Daemon:
 
     async def run(self, *, watchdog_s: float | None) -> None:
         """Start everything in order, wait for the stop, stop in reverse."""
-        self.publisher.open()
-        self.server.open()
         try:
+            self.publisher.open()
+            self.server.open()
             with SignalHandlers(stop=self._stop, reload=self._reload):
                 async with asyncio.TaskGroup() as tasks:
                     parts = [tasks.create_task(self.server.run()), tasks.create_task(self.announcer.run())]
@@ -298,6 +298,10 @@ class Daemon:
     ) -> None:
         """No new pictures, then the answers in flight, then their notes, then the sockets."""
         await _end(watchers)
+        while (question := self.mailbox.take_nowait(allow_automatic=False)) is not None:
+            self.waiters.end(
+                question.id, CommandError("E_STATE", SENTENCES["stopping"], hint="Ask again when it runs.")
+            )
         await self.conversation.drain(DRAIN_S)
         await _end([talk])
         await self.delivery.drain()

@@ -18,6 +18,7 @@ from hudd.flow.counters import Counters
 from hudd.flow.eyes import Eyes
 from hudd.flow.mailbox import Mailbox
 from hudd.flow.status import CaptureFacts, SourceFacts
+from hudd.flow.waiting import wait_for_any
 from hudd.flow.watcher import Look
 from hudd.model import Picture, Question, Source, Trigger
 from hudd.policy.facts import Facts
@@ -33,9 +34,10 @@ BURST_S: Final = 0.05  # changes come in bursts: the first one after a still tim
 
 @dataclass(slots=True)
 class _Grab:
-    """A snap that was asked for and whose grab has not begun; others of the same source share it."""
+    """A snap that was asked for; others of the same source share it until its grab has begun."""
 
     question_id: str
+    begun: bool = False
     future: asyncio.Future[Question] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -51,7 +53,7 @@ class Capture:
         new_id: Makes an id for a question.
         alive: Whether a process still runs.
         on_state: Called when the state of the eyes changes.
-        on_trouble: Called with each new error that keeps the eyes shut.
+        on_trouble: Called with each new error that keeps the eyes, or one of the sources, shut; it logs.
         clock: Time.
     """
 
@@ -80,14 +82,17 @@ class Capture:
         self._on_trouble = on_trouble
         self._clock = clock
         self._wake = asyncio.Event()
-        self._dirty = True
-        self._lost: NoDisplayError | None = None
+        self._dirty_at: float | None = None
         self._grabs: dict[str, _Grab] = {}
         self._clients: dict[int, int] = {}
         self._state = CaptureFacts(state="starting")
+        self._tries = 0
+        self._told: CaptureFacts | None = None
+        self._ailing: dict[str, str] = {}
         self._last_frame_at: float | None = None
         self._looked_at = float("-inf")
-        facts.on_change(self._wake.set)
+        self._reading: int | None = None
+        facts.on_change(self._facts_changed)
 
     def facts(self) -> CaptureFacts:
         """How the eyes are, for the status."""
@@ -111,6 +116,19 @@ class Capture:
         """A process prints notes into an X11 window: changes inside it are ignored while the process lives."""
         self._clients[pid] = window
 
+    def unsent(self, question: Question) -> None:
+        """A question did not leave the machine: what it shows is still news, and is looked at again a little later."""
+        for picture in question.pictures:
+            self._eyes.watcher(picture.source).unsent(self._clock.monotonic())
+        self._soil()
+
+    def _facts_changed(self) -> None:
+        """Pictures of an older epoch may not be sent any more, whatever comes."""
+        for question in self._mailbox.drop_automatic():
+            self._counters.withheld += 1
+            self.unsent(question)
+        self._soil()
+
     # Asked for by a person
 
     async def snap(self, monitor: str | None, snap_id: str) -> Question:
@@ -125,13 +143,15 @@ class Capture:
         Raises:
             NoDisplayError: There is no display now.
             CaptureError: There is no such source, or the grab failed.
-            WithheldError: A fact changed during the grab.
+            WithheldError: Something forbids it, or a fact changed during the grab.
         """
-        if not self._eyes.is_open:
-            raise NoDisplayError(self._state.sentence or "The screen is not open yet; try again in a second.")
+        if not self._eyes.is_open and self._state.sentence:
+            raise NoDisplayError(self._state.sentence)
         source = await self._eyes.find(monitor)
+        if self._eyes.take_damage():
+            self._soil()  # to find the source, events were read that the loop waits for
         waiting = self._grabs.get(source.name)
-        if waiting is not None:
+        if waiting is not None and not waiting.begun:
             return await asyncio.shield(waiting.future)
         grab = self._grabs[source.name] = _Grab(snap_id)
         try:
@@ -144,48 +164,56 @@ class Capture:
             grab.future.cancel()
             raise
         finally:
-            self._grabs.pop(source.name, None)
+            if self._grabs.get(source.name) is grab:
+                del self._grabs[source.name]
         grab.future.set_result(question)
         return question
 
     async def _take(self, source: Source, grab: _Grab) -> Question:
+        reasons = self._facts.withheld()
+        if reasons:
+            raise WithheldError(reasons)
         epoch = self._facts.epoch
-        # From the grab on, a later snap wants a later picture.
-        look = await self._eyes.look(
-            source, epoch=epoch, ignored=(), before_grab=lambda: self._grabs.pop(source.name, None)
-        )
-        picture = await self._eyes.encode(look)
+
+        def begin() -> None:
+            grab.begun = True  # from now on, a later snap wants a later picture
+
+        look = await self._eyes.look(source, epoch=epoch, ignored=(), before_grab=begin)
         self._counted()
+        self._check_epoch(epoch)  # before encoding, to save the work
+        picture = await self._eyes.encode(look)
+        self._check_epoch(epoch)
+        self._eyes.watcher(source).sent(look, self._clock.monotonic())
+        return self._question(grab.question_id, "manual", picture)
+
+    def _check_epoch(self, epoch: int) -> None:
         reasons = self._facts.withheld(epoch)
         if reasons:
             self._counters.discarded += 1
             raise WithheldError(reasons)
-        self._eyes.watcher(source).sent(look, self._clock.monotonic())
-        return self._question(grab.question_id, "manual", picture)
 
     # The loop
 
     async def run(self) -> None:
         """Watch until cancelled. A display that is not there, or goes away, is waited for and said once."""
-        tries = 0
         try:
             while True:
                 try:
                     await self._open()
-                    tries = 0
                     await self._watch()
                 except CaptureError as error:
                     await self._shut()
                     self._trouble(error)
-                    wait_s = REOPEN_S[min(tries, len(REOPEN_S) - 1)]
-                    tries += 1
+                    wait_s = REOPEN_S[min(self._tries, len(REOPEN_S) - 1)]
+                    self._tries += 1
                     await self._clock.sleep(wait_s)
         finally:
-            await asyncio.shield(self._shut())
-            self._eyes.end()
+            try:
+                await self._shut()
+            finally:
+                self._eyes.end()
 
     async def _open(self) -> None:
-        self._lost = None
         status, sources = await self._eyes.open()
         self._state = CaptureFacts(
             state="watching", backend=status.backend, degraded=status.degraded, damage=status.damage
@@ -203,72 +231,77 @@ class Capture:
         await self._eyes.close()
 
     def _stop_reading_damage(self) -> None:
-        descriptor = self._eyes.damage_fd()
+        descriptor, self._reading = self._reading, None
         if descriptor is not None:
             asyncio.get_running_loop().remove_reader(descriptor)
 
     def _trouble(self, error: CaptureError) -> None:
-        state = "no_display" if isinstance(error, NoDisplayError) else "failed"
-        if (state, str(error)) == (self._state.state, self._state.sentence):
-            return
-        self._state = CaptureFacts(state=state, sentence=str(error))
-        log.warning("%s hudd waits for it.", error)
-        self._counters.capture_errors += 1
-        self._on_trouble(error)
+        self._state = CaptureFacts(
+            state="no_display" if isinstance(error, NoDisplayError) else "failed", sentence=str(error)
+        )
+        # A display that opens and is gone at the first look is told once, not at every try.
+        if self._state != self._told:
+            self._told = self._state
+            self._counters.capture_errors += 1
+            self._on_trouble(error)
         self._on_state()
 
     async def _watch(self) -> None:
-        descriptor = self._eyes.damage_fd()
-        if descriptor is not None:
-            asyncio.get_running_loop().add_reader(descriptor, self._damaged)
+        descriptor = self._eyes.damage_fd()  # kept: a connection that died can no longer tell it
         interval_s = self._settings.interval_s
+        self._dirty_at = None
         again_s: float | None = 0.0
         while True:
             await self._until(again_s)
-            if self._lost is not None:
-                raise self._lost
-            if self._facts.reasons:
-                again_s, self._dirty = None, True  # nothing may be looked at: sleep until a fact changes
-                continue
-            self._dirty = False
+            self._dirty_at = None
             self._looked_at = self._clock.monotonic()
+            self._read_damage(descriptor)
             moved, again_s = await self._look_at_all()
-            if descriptor is not None:
-                continue
-            interval_s = self._settings.interval_s if moved else interval_s * GROWTH
-            interval_s = min(interval_s, self._settings.max_interval_s)
-            again_s = interval_s if again_s is None else min(interval_s, again_s)
+            self._tries, self._told = 0, None
+            if descriptor is None:
+                interval_s = self._settings.interval_s if moved else interval_s * GROWTH
+                interval_s = min(interval_s, self._settings.max_interval_s)
+                again_s = interval_s if again_s is None else min(interval_s, again_s)
+
+    def _read_damage(self, descriptor: int | None) -> None:
+        """Empty what was reported, and wait for more.
+
+        Raises:
+            NoDisplayError: The display is gone.
+        """
+        if descriptor is not None:
+            self._eyes.take_damage()
+            self._reading = descriptor
+            asyncio.get_running_loop().add_reader(descriptor, self._damaged)
 
     def _damaged(self) -> None:
-        """Something changed on the display; called by the event loop."""
-        try:
-            self._eyes.take_damage()
-        except NoDisplayError as error:
-            self._lost = error
-            self._stop_reading_damage()
-        self._dirty = True
-        self._wake.set()
+        """Something changed on the display, or it is gone; called by the event loop.
+
+        Not read before the next look: what never rests (a spinner, a video) then costs one event a look, and none
+        while nothing may be looked at.
+        """
+        self._stop_reading_damage()
+        self._soil()
+
+    def _soil(self) -> None:
+        """Something may have changed: look soon."""
+        if self._dirty_at is None:
+            self._dirty_at = self._clock.monotonic()
+            self._wake.set()
 
     async def _until(self, seconds: float | None) -> None:
-        """Sleep so long; when None, until something changes. A change of facts or the loss of the display ends it."""
+        """Sleep so long, or until something changes; while nothing may be looked at, until that is over."""
         deadline = None if seconds is None else self._clock.monotonic() + max(seconds, BURST_S)
-        while self._lost is None:
+        while True:
             self._wake.clear()
-            if deadline is None and self._dirty and not self._facts.reasons:
-                # What never rests (a spinner, a video) is looked at once an interval.
-                next_s = self._looked_at + self._settings.interval_s - self._clock.monotonic()
-                await self._clock.sleep(max(BURST_S, next_s))
+            now, at = self._clock.monotonic(), deadline
+            if self._facts.reasons:
+                at = None  # every change of facts soils, so the end of the last reason is a cause to look
+            elif self._dirty_at is not None:
+                at = max(self._dirty_at + BURST_S, self._looked_at + self._settings.interval_s)
+            if at is not None and at <= now:
                 return
-            left_s = None if deadline is None else deadline - self._clock.monotonic()
-            if left_s is not None and left_s <= 0:
-                return
-            try:
-                async with asyncio.timeout(left_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                return
-            if self._facts.reasons and deadline is not None:
-                return
+            await wait_for_any(self._clock, None if at is None else at - now, self._wake)
 
     async def _look_at_all(self) -> tuple[bool, float | None]:
         """Look at every source. Returns whether anything moved, and when the gates want another look, in seconds."""
@@ -284,13 +317,21 @@ class Capture:
             except NoDisplayError:
                 raise
             except (CaptureError, PictureError) as error:
-                self._counters.capture_errors += 1
-                log.warning("%s", error)
+                self._ail(source, error)
                 source_moved, wanted_s = False, self._settings.max_interval_s
+            else:
+                self._ailing.pop(source.name, None)
             moved = moved or source_moved
             if wanted_s is not None:
                 again_s = wanted_s if again_s is None else min(again_s, wanted_s)
         return moved, again_s
+
+    def _ail(self, source: Source, error: CaptureError | PictureError) -> None:
+        """One source cannot be looked at now; told once until it can be again."""
+        self._counters.capture_errors += 1
+        if self._ailing.get(source.name) != str(error):
+            self._ailing[source.name] = str(error)
+            self._on_trouble(error)
 
     async def _look(self, source: Source, ignored: tuple[Rect, ...]) -> tuple[bool, float | None]:
         epoch = self._facts.epoch

@@ -282,7 +282,7 @@ class Commands:
         )
         return {
             "stream": self._store.stream,
-            "fresh": other or seq > page.head,
+            "fresh": other,
             "notes": [note.to_json() for note in page.notes],
             "head": page.head,
             "oldest": page.oldest,

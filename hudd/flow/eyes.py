@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from hudd.clock import Clock
 from hudd.config.settings import GateSettings
-from hudd.errors import CaptureError, NoDisplayError
+from hudd.errors import CaptureError, NoDisplayError, WithheldError
 from hudd.flow.watcher import Look, Pixels, Watcher
-from hudd.model import Picture, Shot, Source
+from hudd.model import Picture, Source
 from hudd.screen.source import Rect, Screen, ScreenStatus
 
 T = TypeVar("T")
 
 
-class Encoder(Pixels, Protocol):
-    """The pixel work that the eyes need."""
-
-    def encode(self, shot: Shot, *, frame_hash: str) -> Picture: ...
-
-
 class Eyes:
     """Looks at sources. Every method that blocks runs in the one capture thread.
 
-    Cancelling an awaiting caller does not stop the work in the thread; the next work waits for its end.
+    Cancelling an awaiting caller does not stop work that has begun; the next work waits for its end.
 
     Args:
         open_screen: Opens the display; blocks.
@@ -35,13 +29,14 @@ class Eyes:
         clock: Time.
     """
 
-    def __init__(self, *, open_screen: Callable[[], Screen], pixels: Encoder, gate: GateSettings, clock: Clock) -> None:
+    def __init__(self, *, open_screen: Callable[[], Screen], pixels: Pixels, gate: GateSettings, clock: Clock) -> None:
         self._open_screen = open_screen
         self._pixels = pixels
         self._gate_settings = gate
         self._clock = clock
         self._screen: Screen | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hudd-eyes")
+        self._ended = False
         self._watchers: dict[str, Watcher] = {}
 
     @property
@@ -60,7 +55,12 @@ class Eyes:
         Raises:
             CaptureError: It cannot be opened now; ``NoDisplayError`` when there is none.
         """
-        self._screen = await self._in_thread(self._open_screen)
+        opening = self._submit(self._open_screen)
+        try:
+            self._screen = await asyncio.wrap_future(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_late)
+            raise
         return self._screen.status(), await self._in_thread(self._screen.sources)
 
     async def close(self) -> None:
@@ -70,21 +70,21 @@ class Eyes:
             await self._in_thread(screen.close)
 
     def end(self) -> None:
-        """Give the thread back. Nothing can be looked at any more."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Give the thread back once it has done what was asked for. Nothing can be looked at any more."""
+        self._ended = True
+        self._thread.shutdown(wait=False)
 
     def damage_fd(self) -> int | None:
         """Readable when something changed; None when only polling tells."""
         return None if self._screen is None else self._screen.damage_fd()
 
-    def take_damage(self) -> None:
-        """Drain what was reported; cheap, on the event loop.
+    def take_damage(self) -> bool:
+        """Drain what was reported, cheap, on the event loop; says whether anything was.
 
         Raises:
             NoDisplayError: The display is gone.
         """
-        if self._screen is not None:
-            self._screen.take_damage()
+        return self._screen is not None and bool(self._screen.take_damage())
 
     async def sources(self) -> tuple[Source, ...]:
         """What is there now; what is remembered of sources that are gone is dropped.
@@ -127,10 +127,11 @@ class Eyes:
             source: What to look at.
             epoch: Goes into the shot.
             ignored: Rectangles whose changes do not count.
-            before_grab: Called in the capture thread right before the grab.
+            before_grab: Called in the capture thread right before the grab; what it raises prevents the grab.
 
         Raises:
             CaptureError: The frame could not be taken.
+            WithheldError: hudd is stopping.
         """
         screen, watcher = self._open(), self.watcher(source)
 
@@ -158,8 +159,23 @@ class Eyes:
 
     def _open(self) -> Screen:
         if self._screen is None:
+            self._check_not_ended()
             raise NoDisplayError("The screen is not open yet; try again in a second.")
         return self._screen
 
+    def _check_not_ended(self) -> None:
+        if self._ended:
+            raise WithheldError(("stopping",))
+
+    def _submit(self, work: Callable[[], T]) -> Future[T]:
+        self._check_not_ended()
+        return self._thread.submit(work)
+
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return await asyncio.wrap_future(self._submit(work))
+
+
+def _close_late(opening: Future[Screen]) -> None:
+    """Close a screen that nobody waits for any more."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()

@@ -37,7 +37,7 @@ class Mailbox:
         """Add a question.
 
         Raises:
-            CommandError: ``E_BUSY``; a snap was asked for and the lane is full.
+            CommandError: ``E_BUSY``; a snap was asked for and the lane is full. An automatic question always fits.
         """
         if question.trigger == "manual":
             if len(self._manual) >= MANUAL_LANE:
@@ -45,9 +45,8 @@ class Mailbox:
             self._manual.append(question)
         else:
             name = question.source.name
-            if self._slots.pop(name, None) is not None:
-                self.replaced += 1
-            self._slots[name] = question
+            self.replaced += name in self._slots
+            self._slots[name] = question  # keeps its place, so that a busy source never starves behind a calm one
         self.wakeup.set()
 
     def take_nowait(self, *, allow_automatic: bool = True) -> Question | None:
@@ -55,18 +54,11 @@ class Mailbox:
         if self._manual:
             return self._manual.popleft()
         if allow_automatic and self._slots:
-            oldest = min(self._slots.values(), key=lambda q: q.asked_at)
-            return self._slots.pop(oldest.source.name)
+            return self._slots.pop(next(iter(self._slots)))
         return None
 
-    def drop_automatic(self) -> int:
-        """Forget automatic questions, for instance at a pause; returns how many."""
-        dropped = len(self._slots)
+    def drop_automatic(self) -> list[Question]:
+        """Take out all automatic questions, because they may not be sent any more, for instance at a pause."""
+        dropped = list(self._slots.values())
         self._slots.clear()
         return dropped
-
-    def take_all_manual(self) -> list[Question]:
-        """Empty the lane of snaps, so that each can be told why it will not be answered."""
-        waiting = list(self._manual)
-        self._manual.clear()
-        return waiting

@@ -204,7 +204,11 @@ def build_status(
             "cap_microusd": day.cap_microusd,
             "answers": day.answers,
         },
-        "subscribers": {"total": sum(subscribers.values()), "by_topic": dict(subscribers)},
+        "subscribers": {
+            # A feed subscribes to the heartbeat beside its notes; that is not one more listener.
+            "total": sum(count for prefix, count in subscribers.items() if prefix != "hb/"),
+            "by_topic": dict(subscribers),
+        },
         "pause": pause_status(pause),
         "reading": None if daemon.engine != "local" else {"advice": advice},
         "sockets": {"control": daemon.control_socket, "notes": daemon.notes_socket},

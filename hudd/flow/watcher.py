@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from hudd.config.settings import GateSettings
 from hudd.model import Picture, Shot, Source
 from hudd.screen.change import Change
 from hudd.screen.gate import Decision, Gate
 from hudd.screen.source import Rect
+
+FIRST_HOLD_S: Final = 1.0
+LONGEST_HOLD_S: Final = 60.0
+"""A frame that could not be sent is tried again after so long, in seconds, doubling from the first to the longest."""
 
 
 class Fingerprint(Protocol):
@@ -55,12 +59,16 @@ class Watcher:
         self._pixels = pixels
         self._last: Any = None
         self._sent: Any = None
+        self._least_hold_s = max(settings.min_interval_s, FIRST_HOLD_S)
+        self._hold_s = 0.0
+        self._held_until = float("-inf")
 
     def examine(self, shot: Shot, ignored: Sequence[Rect]) -> Look:
         """Reduce a frame and compare it. Blocks; called in the capture thread."""
-        print_ = self._pixels.fingerprint(shot, self._last)
-        since_look = None if self._last is None else self._pixels.compare(print_, self._last, ignored=ignored)
-        since_sent = None if self._sent is None else self._pixels.compare(print_, self._sent, ignored=ignored)
+        last, sent = self._last, self._sent  # the event loop may replace them meanwhile
+        print_ = self._pixels.fingerprint(shot, last)
+        since_look = None if last is None else self._pixels.compare(print_, last, ignored=ignored)
+        since_sent = None if sent is None else self._pixels.compare(print_, sent, ignored=ignored)
         return Look(shot, print_, since_look, since_sent)
 
     def judge(self, look: Look, now: float) -> Decision:
@@ -68,14 +76,22 @@ class Watcher:
         self._last = look.print_
         self.looked_at = now
         decision = self._gate.look(now, since_look=look.since_look, since_sent=look.since_sent)
+        if decision.action == "send" and now < self._held_until:
+            decision = Decision("wait", "interval", self._held_until - now)
         self.reason = decision.reason
         return decision
 
     def sent(self, look: Look, now: float) -> None:
         """The frame is on its way; it is no news any more."""
-        self._last = look.print_
         self._sent = look.print_
         self._gate.sent(now)
+
+    def unsent(self, now: float) -> None:
+        """What was on its way did not leave, so it is news again; but not at once, and each time later."""
+        self._sent = None
+        again = now < self._held_until + self._hold_s
+        self._hold_s = max(self._least_hold_s, min(2 * self._hold_s, LONGEST_HOLD_S) if again else 0.0)
+        self._held_until = now + self._hold_s
 
     def published(self, key: str, now: float) -> None:
         """Words about some source went out."""
