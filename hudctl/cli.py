@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from hudctl.console import columns
 from hudd.wire import table
 
 DESCRIPTION: Final = "Asks hudd, the daemon that keeps notes of what is on the screen."
@@ -19,13 +20,20 @@ EPILOG: Final = (
 Verb = Callable[[argparse.Namespace], int]
 
 
+class _Help(argparse.HelpFormatter):
+    """argparse's own, told the width: it would load ``shutil`` and its compressors to ask, for every option."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=columns(80) - 2)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line; README and the tests read it too."""
-    parser = argparse.ArgumentParser(prog="hudctl", description=DESCRIPTION, epilog=EPILOG)
+    parser = argparse.ArgumentParser(prog="hudctl", description=DESCRIPTION, epilog=EPILOG, formatter_class=_Help)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
 
     def add(name: str, text: str, *, timeout: float | None = 5.0) -> argparse.ArgumentParser:
-        verb = verbs.add_parser(name, help=text, description=text)
+        verb = verbs.add_parser(name, help=text, description=text, formatter_class=_Help)
         verb.add_argument("--json", action="store_true", help="print one JSON object with a schema number")
         if timeout is not None:
             text = f"give up after this (default {timeout:g})"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import socket
 import time
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from hudd.wire.table import PROTOCOL_NEWEST, PROTOCOL_OLDEST
 
 def new_token() -> str:
     """A random token for ``welcome/<token>/``."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 class Endpoints:

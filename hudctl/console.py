@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from datetime import datetime
 from typing import Any
@@ -17,7 +16,18 @@ def colours() -> bool:
 
 def width() -> int:
     """Columns of the terminal; 100 when there is none."""
-    return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 100
+    return columns(100) if sys.stdout.isatty() else 100
+
+
+def columns(otherwise: int) -> int:
+    """``COLUMNS``, else the terminal's own, else ``otherwise``. As ``shutil`` does it, which loads compressors."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdecimal() and 0 < int(told) < 10_000:
+        return int(told)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns if sys.__stdout__ else otherwise
+    except (OSError, ValueError):  # no terminal, or closed
+        return otherwise
 
 
 def window() -> int | None:

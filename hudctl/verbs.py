@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 from hudctl import render, times
@@ -28,6 +27,9 @@ def print_error(error: HudctlError, *, as_json: bool) -> None:
 
 def client_version() -> str:
     """The version of this installation."""
+    # Takes longer to load than everything else of hudctl together, and two verbs need it.
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+
     try:
         return version("hudd")
     except PackageNotFoundError:

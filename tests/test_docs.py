@@ -53,7 +53,7 @@ def test_every_verb_is_named_and_every_named_verb_exists() -> None:
     verbs = verbs_of(hudctl_parser())
     assert not [v for v in verbs if f"| `{v}` |" not in README]
     named = set(re.findall(r"hudctl (\w+)", README))
-    assert not named - verbs - {"asks"}
+    assert not named - verbs - {"import"}
     assert not set(re.findall(r"`hudd (\w+)", README)) - verbs_of(hudd_parser())
 
 
@@ -98,22 +98,15 @@ def test_the_ci_runs_the_test_command_of_the_readme() -> None:
     assert "README.md" in script
 
 
-def test_the_node_example_is_the_one_that_is_tested() -> None:
-    source = (ROOT / "tests" / "node" / "subscriber.mjs").read_text(encoding="utf-8")
-    example = README.split("```js\n", 1)[1].split("```", 1)[0].strip()
-    assert example in source
-
-
-def test_the_python_example_is_six_lines_that_compile() -> None:
+def test_the_python_example_is_at_most_six_lines_that_compile() -> None:
     example = README.split("```python\n", 1)[1].split("```", 1)[0]
-    assert len([line for line in example.splitlines() if line.strip()]) == 6
+    assert len([line for line in example.splitlines() if line.strip()]) <= 6
     compile(example, "README", "exec")
 
 
 @pytest.mark.parametrize("program", ["hudd", "hudctl"])
 def test_help_is_printed(program: str) -> None:
-    done = subprocess.run([sys.executable, "-m", program, "--help"], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0
+    done = subprocess.run([sys.executable, "-m", program, "--help"], capture_output=True, text=True, timeout=60, check=True)
     assert "exit codes" in done.stdout
 
 

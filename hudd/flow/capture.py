@@ -21,7 +21,7 @@ from hudd.flow.status import CaptureFacts, SourceFacts
 from hudd.flow.waiting import wait_for_any
 from hudd.flow.watcher import Look
 from hudd.model import Picture, Question, Source, Trigger
-from hudd.policy.facts import Facts
+from hudd.policy.facts import FACTS_CHANGED, Facts
 from hudd.screen.source import Rect
 
 log = logging.getLogger("hudd.screen")
@@ -118,8 +118,10 @@ class Capture:
 
     def unsent(self, question: Question) -> None:
         """A question did not leave the machine: what it shows is still news, and is looked at again a little later."""
-        for picture in question.pictures:
-            self._eyes.watcher(picture.source).unsent(self._clock.monotonic())
+        hashes = {picture.source.name: picture.hash for picture in question.pictures}
+        for watcher in self._eyes.watchers:
+            if watcher.source.name in hashes:
+                watcher.unsent(hashes[watcher.source.name], self._clock.monotonic())
         self._soil()
 
     def _facts_changed(self) -> None:
@@ -128,6 +130,7 @@ class Capture:
             self._counters.withheld += 1
             self.unsent(question)
         self._soil()
+        self._wake.set()
 
     # Asked for by a person
 
@@ -170,21 +173,33 @@ class Capture:
         return question
 
     async def _take(self, source: Source, grab: _Grab) -> Question:
+        look = await self._grab(source, (), grab)
+        picture = await self._eyes.encode(look)
+        self._check_epoch(look.shot.epoch)
+        self._eyes.watcher(source).sent(look, self._clock.monotonic())
+        return self._question(grab.question_id, "manual", picture)
+
+    async def _grab(self, source: Source, ignored: tuple[Rect, ...], grab: _Grab | None = None) -> Look:
+        """Look at a source, unless something forbids it or a fact changes before the grab is over."""
         reasons = self._facts.withheld()
         if reasons:
             raise WithheldError(reasons)
         epoch = self._facts.epoch
 
         def begin() -> None:
-            grab.begun = True  # from now on, a later snap wants a later picture
+            if self._facts.epoch != epoch:  # it waited its turn in the capture thread
+                raise WithheldError((FACTS_CHANGED,))
+            if grab is not None:
+                grab.begun = True  # from now on, a later snap wants a later picture
 
-        look = await self._eyes.look(source, epoch=epoch, ignored=(), before_grab=begin)
-        self._counted()
-        self._check_epoch(epoch)  # before encoding, to save the work
-        picture = await self._eyes.encode(look)
+        try:
+            look = await self._eyes.look(source, epoch=epoch, ignored=ignored, before_grab=begin)
+        except WithheldError as error:
+            raise WithheldError(self._facts.withheld(epoch) or error.reasons) from error
+        self._counters.frames += 1
+        self._last_frame_at = self._clock.monotonic()
         self._check_epoch(epoch)
-        self._eyes.watcher(source).sent(look, self._clock.monotonic())
-        return self._question(grab.question_id, "manual", picture)
+        return look
 
     def _check_epoch(self, epoch: int) -> None:
         reasons = self._facts.withheld(epoch)
@@ -310,12 +325,12 @@ class Capture:
         moved = False
         again_s: float | None = None
         for source in sources:
-            if self._facts.reasons:
-                break
             try:
                 source_moved, wanted_s = await self._look(source, ignored)
             except NoDisplayError:
                 raise
+            except WithheldError:
+                source_moved, wanted_s = True, self._settings.interval_s
             except (CaptureError, PictureError) as error:
                 self._ail(source, error)
                 source_moved, wanted_s = False, self._settings.max_interval_s
@@ -334,12 +349,7 @@ class Capture:
             self._on_trouble(error)
 
     async def _look(self, source: Source, ignored: tuple[Rect, ...]) -> tuple[bool, float | None]:
-        epoch = self._facts.epoch
-        look = await self._eyes.look(source, epoch=epoch, ignored=ignored)
-        if self._facts.withheld(epoch):
-            self._counters.discarded += 1
-            return True, self._settings.interval_s
-        self._counted()
+        look = await self._grab(source, ignored)
         decision = self._eyes.watcher(source).judge(look, self._clock.monotonic())
         if decision.action == "send":
             await self._send(source, look, "interval" if decision.reason == "heartbeat" else "change")
@@ -351,18 +361,12 @@ class Capture:
 
     async def _send(self, source: Source, look: Look, trigger: Trigger) -> None:
         picture = await self._eyes.encode(look)
-        if self._facts.withheld(picture.epoch):
-            self._counters.discarded += 1
-            return
+        self._check_epoch(picture.epoch)
         self._mailbox.put(self._question(self._new_id(), trigger, picture))
         self._eyes.watcher(source).sent(look, self._clock.monotonic())
 
     def _question(self, question_id: str, trigger: Trigger, picture: Picture) -> Question:
         return Question(id=question_id, trigger=trigger, pictures=(picture,), asked_at=self._clock.monotonic())
-
-    def _counted(self) -> None:
-        self._counters.frames += 1
-        self._last_frame_at = self._clock.monotonic()
 
     async def _ignored(self) -> tuple[Rect, ...]:
         """Where clients print notes. A process that has ended is forgotten."""

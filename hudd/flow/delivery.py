@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, Final, Protocol
 
 from hudd.clock import Clock
 from hudd.errors import CommandError, StorageError
@@ -16,11 +17,14 @@ from hudd.flow.counters import Counters
 from hudd.flow.spending import Spending
 from hudd.flow.waiters import Waiters
 from hudd.ledger.records import Settlement
-from hudd.model import Answer, UpstreamError
+from hudd.model import Answer, Question, UpstreamError
 from hudd.notes.assembler import to_note
 from hudd.wire.messages import Note
 
 log = logging.getLogger("hudd.notes")
+
+STORAGE: Final = "storage"
+"""Code of an error of ours: the journal could not be written."""
 
 
 class NoteStore(Protocol):
@@ -47,8 +51,9 @@ class Delivery:
         counters: Filled.
         clock: For ages.
         remember: Called with (source name, text) of each new note, for the history that questions carry.
-        published: Called with (source name) right after a publication, so that the gate knows its own echo.
+        published: Called with (id of the question) right after a publication, so that the gate knows its own echo.
         on_error: Called when the journal fails.
+        unsent: Called with each question that did not leave the machine, so that what it shows is looked at again.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class Delivery:
         remember: Callable[[str, str], None],
         published: Callable[[str], None],
         on_error: Callable[[UpstreamError], None],
+        unsent: Callable[[Question], None] | None = None,
     ) -> None:
         self._store = store
         self._publisher = publisher
@@ -73,6 +79,7 @@ class Delivery:
         self._remember = remember
         self._published = published
         self._on_error = on_error
+        self._tell_unsent = unsent
         self._queue: asyncio.Queue[Answer] = asyncio.Queue()
         self._last_text: dict[str, str] = {}
         self._note_event = asyncio.Event()
@@ -102,32 +109,39 @@ class Delivery:
     async def _deliver(self, answer: Answer) -> None:
         settlement = self._spending.settlement(answer)
         try:
-            if not answer.sent:
+            if not answer.sent or _withheld(answer):
                 await self._unsent(answer, settlement)
                 return
             note = await self._commit(answer, settlement)
         except StorageError as error:
-            log.error("a note was lost to the journal: %s", error)
-            self._on_error(UpstreamError(sentence=str(error), code="storage"))
+            log.error("the note for %s is lost to the journal", answer.question.id)
+            self._on_error(UpstreamError(sentence=str(error), code=STORAGE))
             self._waiters.end(answer.question.id, CommandError("E_STORAGE", error.message, hint=error.hint))
             return
         self._publish(note)
-        if answer.error is not None:
-            self._waiters.end(answer.question.id, _failure(answer.error))
+        if note.kind == "failed":
+            self._waiters.end(answer.question.id, _failure(answer.error or UpstreamError(sentence=note.text)))
         else:
             self._waiters.end(answer.question.id, note.to_json())
 
     async def _unsent(self, answer: Answer, settlement: Settlement | None) -> None:
-        """Nothing left the machine, so there is no note: release the money and say why."""
+        """Nothing left the machine, or not again, so there is no note: release the money and say why."""
+        if self._tell_unsent is not None:
+            self._tell_unsent(answer.question)
         if settlement is not None:
             await self._store.settle(settlement)
-        error = answer.error or UpstreamError(sentence="The question was not sent.")
-        if error.code == "withheld":
-            self._counters.withheld += 1
-            self._waiters.end(answer.question.id, CommandError("E_STATE", error.sentence))
-        else:
+        error = answer.error or UpstreamError(sentence="The question was not sent; ask again.")
+        if not _withheld(answer):
             self._counters.failed += 1
             self._waiters.end(answer.question.id, _failure(error))
+            return
+        self._counters.withheld += 1
+        code = "E_STATE"
+        if error.param == "E_STORAGE":
+            # The reservation could not be committed. That is no state of ours that forbids, but a failing journal.
+            code = error.param
+            self._on_error(replace(error, code=STORAGE, param=""))
+        self._waiters.end(answer.question.id, CommandError(code, error.sentence))
 
     async def _commit(self, answer: Answer, settlement: Settlement | None) -> Note:
         limits = self._spending.limits
@@ -152,12 +166,16 @@ class Delivery:
 
     def _publish(self, note: Note) -> None:
         self._publisher.publish(note.topic, note.to_json())
-        self._published(note.source)
+        self._published(note.snap_id)
         self.last_note_at = self._clock.monotonic()
         self._note_event.set()
         self._note_event = asyncio.Event()
         log.info("note %d on %s: %s, %d characters", note.seq, note.source, note.kind, len(note.text))
         log.debug("note %d says: %s", note.seq, note.text)
+
+
+def _withheld(answer: Answer) -> bool:
+    return answer.error is not None and answer.error.code == "withheld"
 
 
 def _failure(error: UpstreamError) -> CommandError:

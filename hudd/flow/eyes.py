@@ -64,10 +64,10 @@ class Eyes:
         return self._screen.status(), await self._in_thread(self._screen.sources)
 
     async def close(self) -> None:
-        """Close the screen; it may be opened again. Safe to call twice."""
+        """Close the screen; it may be opened again. Safe to call twice; cancelling the caller does not prevent it."""
         screen, self._screen = self._screen, None
         if screen is not None:
-            await self._in_thread(screen.close)
+            await asyncio.shield(asyncio.wrap_future(self._submit(screen.close)))
 
     def end(self) -> None:
         """Give the thread back once it has done what was asked for. Nothing can be looked at any more."""

@@ -62,9 +62,9 @@ class Pauses:
         while True:
             self._changed.clear()
             pause = self._state()
-            if ("paused" in self._facts.reasons) != (pause is not None):
-                self._facts.set("paused", pause is not None)
-                log.info("= the pause is over")
+            if pause is None and "paused" in self._facts.reasons:
+                log.info("the pause is over")
+                self._facts.set("paused", False)
                 self._on_state()
             left_s = None if pause is None or pause.until is None else pause.until - self._clock.wall()
             # The wall clock may be set back meanwhile: look again at the latest in a quarter of an hour.

@@ -5,23 +5,25 @@ The journal stores, ``ledger.budget`` decides, this stage asks one after the oth
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from hudd.clock import Clock
 from hudd.errors import WithheldError
-from hudd.ledger.budget import Verdict, decide, local_day, settlement_of
+from hudd.ledger.budget import Verdict, day_bounds, decide, local_day, settlement_of
 from hudd.ledger.prices import PriceTable
 from hudd.ledger.records import Reservation, Settlement, Totals
 from hudd.model import Answer, Question
-from hudd.policy.facts import Facts
+from hudd.policy.facts import Facts, sentence_for
 
 log = logging.getLogger("hudd.cost")
 
 QUESTION_OVERHEAD_TOKENS: Final = 160  # the frame, time, source and what is asked, and the envelopes of the items
-RECHECK_S: Final = 900.0  # a cap is looked at again when the local day may have ended
+RECHECK_S: Final = 900.0  # while a cap is reached, the clock is looked at again so often
+LEAST_WAIT_S: Final = 1.0
 
 
 class LedgerStore(Protocol):
@@ -92,6 +94,7 @@ class Spending:
         self._on_cost = on_cost
         self._open: dict[str, _Open] = {}
         self._blocked_day = ""
+        self._blocked = asyncio.Event()
 
     @property
     def limits(self) -> Limits:
@@ -176,7 +179,7 @@ class Spending:
         if reserved is None:
             return None
         return settlement_of(
-            answer,
+            replace(answer, sent=reserved.sent),  # a second try may be unsent although the first was not
             reservation_id=reserved.reservation_id,
             engine=self._limits.engine,
             model=self._limits.model,
@@ -184,19 +187,24 @@ class Spending:
         )
 
     def _block(self, reason: str, day: str) -> None:
-        self._blocked_day = day
         if reason == "price_unknown":
+            # Only a price or a token cap in the settings helps, not the next day.
             self._facts.set("price_unknown", True)
         else:
+            self._blocked_day = day
             self._facts.set("cap_reached", True)
-        log.warning("sending stops for today: %s (cap %d micro-dollars)", reason, self._limits.cap_day_microusd)
+            self._blocked.set()
+        log.warning("sending stops: %s", sentence_for((reason,)))
         self._on_cost({"day": day, "blocked": reason, "cap_microusd": self._limits.cap_day_microusd})
 
     async def run(self) -> None:
-        """Lift a reached cap when the local day is over. Runs until cancelled."""
+        """Lift a reached cap when the local day is over. Runs until cancelled, and sleeps while none is reached."""
         while True:
-            await self._clock.sleep(RECHECK_S)
-            if self._blocked_day and self._blocked_day != self.today():
-                self._blocked_day = ""
-                self._facts.set("cap_reached", False)
-                self._on_cost({"day": self.today(), "blocked": None, "cap_microusd": self._limits.cap_day_microusd})
+            await self._blocked.wait()
+            while self._blocked_day == self.today():
+                left_s = day_bounds(self._blocked_day)[1] - self._clock.wall()
+                # The wall clock may be set meanwhile, or the machine sleep.
+                await self._clock.sleep(min(max(left_s, LEAST_WAIT_S), RECHECK_S))
+            self._blocked.clear()
+            self._facts.set("cap_reached", False)
+            self._on_cost({"day": self.today(), "blocked": None, "cap_microusd": self._limits.cap_day_microusd})

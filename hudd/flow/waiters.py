@@ -11,6 +11,7 @@ from hudd.clock import Clock
 from hudd.errors import CommandError
 
 KEEP_S: Final = 600.0
+"""Seconds for which the outcome of a snap is kept after its end."""
 KEEP_MOST: Final = 1000
 
 Outcome = dict[str, Any] | CommandError
@@ -19,7 +20,7 @@ Outcome = dict[str, Any] | CommandError
 @dataclass(slots=True)
 class _Entry:
     future: asyncio.Future[Outcome]
-    started_at: float
+    ended_at: float = 0.0
 
 
 class Waiters:
@@ -36,13 +37,14 @@ class Waiters:
         if entry is not None:
             return entry.future, False
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._entries[snap_id] = _Entry(future, self._clock.monotonic())
+        self._entries[snap_id] = _Entry(future)
         return future, True
 
     def end(self, snap_id: str, outcome: Outcome) -> None:
         """Give every waiter of a snap its outcome: the note's JSON, or the error that took its place."""
         entry = self._entries.get(snap_id)
         if entry is not None and not entry.future.done():
+            entry.ended_at = self._clock.monotonic()
             entry.future.set_result(outcome)
 
     def join(self, snap_id: str, other: str) -> None:
@@ -50,15 +52,11 @@ class Waiters:
         future, _ = self.begin(other)
         future.add_done_callback(lambda done: None if done.cancelled() else self.end(snap_id, done.result()))
 
-    def waiting(self) -> list[str]:
-        """Ids of the snaps that have not ended."""
-        return [snap_id for snap_id, entry in self._entries.items() if not entry.future.done()]
-
     def _forget_old(self) -> None:
         now = self._clock.monotonic()
         for snap_id in list(self._entries):
             entry = self._entries[snap_id]
             if not entry.future.done():
                 continue
-            if len(self._entries) > KEEP_MOST or now - entry.started_at > KEEP_S:
+            if len(self._entries) > KEEP_MOST or now - entry.ended_at > KEEP_S:
                 del self._entries[snap_id]

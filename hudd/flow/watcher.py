@@ -86,8 +86,10 @@ class Watcher:
         self._sent = look.print_
         self._gate.sent(now)
 
-    def unsent(self, now: float) -> None:
-        """What was on its way did not leave, so it is news again; but not at once, and each time later."""
+    def unsent(self, frame_hash: str, now: float) -> None:
+        """A frame that was on its way did not leave, so it is news again; but not at once, and each time later."""
+        if self._sent is None or self._sent.hash != frame_hash:
+            return  # a later one is on its way
         self._sent = None
         again = now < self._held_until + self._hold_s
         self._hold_s = max(self._least_hold_s, min(2 * self._hold_s, LONGEST_HOLD_S) if again else 0.0)

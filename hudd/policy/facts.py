@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 Reason = Literal[
     "paused",
+    "pausing",
     "cap_reached",
     "price_unknown",
     "stopping",
@@ -22,6 +23,7 @@ FACTS_CHANGED: Final = "facts_changed"
 
 SENTENCES: Final[dict[str, str]] = {
     "paused": "hudd is paused; `hudctl resume` ends the pause.",
+    "pausing": "hudd is being paused.",
     "cap_reached": "The money cap of the day is reached; raise [cost] cap_day_usd or wait for tomorrow.",
     "price_unknown": (
         "The price of this model is unknown; name one in [cost] prices_file or set [cost] token_cap_day."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from typing import Final
 
 _BASE32: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -14,5 +14,5 @@ def new_ulid(wall_s: float) -> str:
     Args:
         wall_s: The present, seconds since 1970.
     """
-    value = (int(wall_s * 1000) & (1 << 48) - 1) << 80 | secrets.randbits(80)
+    value = (int(wall_s * 1000) & (1 << 48) - 1) << 80 | int.from_bytes(os.urandom(10))
     return "".join(_BASE32[(value >> shift) & 31] for shift in range(125, -1, -5))

@@ -26,6 +26,8 @@ class DaemonProcess:
         settings: ``section.key`` → value, given by environment.
     """
 
+    interpreter_flags: tuple[str, ...] = ("-X", "dev", "-W", "error")
+
     def __init__(self, folder: Path, *, display: str | None = None, **settings: object) -> None:
         self.folder = folder
         self.config = folder / "config.toml"
@@ -49,7 +51,7 @@ class DaemonProcess:
         """Start it; does not wait."""
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-X", "dev", "-W", "error", "-m", "hudd", *flags],
+                [sys.executable, *self.interpreter_flags, "-m", "hudd", *flags],
                 env=self.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

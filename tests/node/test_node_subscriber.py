@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.bus import MemoryJournal, ThreadedDaemon
+from tests.fakes.bus import MemoryJournal, ThreadedDaemon, wait_until
 
 HERE = Path(__file__).parent
 
@@ -74,3 +74,30 @@ def test_a_node_subscriber_reads_history_then_live_without_a_gap(node_folder: Pa
                     process.kill()
     assert [line["seq"] for line in lines] == list(range(1, 706))
     assert lines[0]["text"] == "Größe 日本語"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_example_of_the_readme_prints_notes(node_folder: Path, tmp_path: Path) -> None:
+    readme = (HERE.parent.parent / "README.md").read_text(encoding="utf-8")
+    example = readme.split("```js\n", 1)[1].split("```", 1)[0]
+    (node_folder / "readme.mjs").write_text(example, encoding="utf-8")
+    runtime = tmp_path / "hudd"
+    runtime.mkdir(mode=0o700)
+    with ThreadedDaemon(runtime, MemoryJournal()) as daemon:
+        process = subprocess.Popen(
+            ["node", "readme.mjs"],
+            cwd=node_folder,
+            env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+        with process:
+            try:
+                assert process.stdout is not None
+                wait_until(lambda: daemon.do(lambda there: there.publisher.listening("note/")))
+                daemon.do(lambda there: there.note(text="Größe 日本語"))
+                assert process.stdout.readline() == "Größe 日本語\n"
+            finally:
+                process.kill()
