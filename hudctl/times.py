@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta
 from typing import Final
 
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -31,32 +31,26 @@ def parse_moment(text: str, *, now: datetime) -> float:
 
     Args:
         text: ``2h``, ``14:00``, ``today``, ``yesterday``, ``2026-11-21``, ``2026-11-21T10:00``, with or without a zone.
-        now: The present, with the local zone.
+        now: The present, with the local zone of the machine.
 
     Raises:
         ValueError: It is none of these.
     """
-    zone = now.tzinfo
     if text == "now":
         return now.timestamp()
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    if text == "today":
-        return _local(midnight, zone)
-    if text == "yesterday":
-        return _local(midnight - timedelta(days=1), zone)
+    if text in ("today", "yesterday"):
+        return _local(datetime.combine(now.date() - timedelta(days=text == "yesterday"), time()))
     if _DURATION.match(text) and ":" not in text and "-" not in text:
         return now.timestamp() - parse_duration(text)
-    clock = _CLOCK.fullmatch(text)
     try:
-        if clock:
-            hour, minute, second = int(clock[1]), int(clock[2]), int(clock[3] or 0)
-            return _local(midnight.replace(hour=hour, minute=minute, second=second), zone)
+        if clock := _CLOCK.fullmatch(text):
+            return _clock_time(clock, now.date())
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.timestamp() if moment.tzinfo else _local(moment)
+    except (ValueError, OverflowError):
         raise ValueError(
             f"{text!r} is no time; write for instance 2h (ago), 14:00, today, 2026-11-21 or 2026-11-21T10:00"
         ) from None
-    return moment.timestamp() if moment.tzinfo else _local(moment, zone)
 
 
 def parse_until(text: str, *, now: datetime) -> float:
@@ -66,14 +60,18 @@ def parse_until(text: str, *, now: datetime) -> float:
         ValueError: It is no time, or past.
     """
     moment = parse_moment(text, now=now)
-    if moment <= now.timestamp() and _CLOCK.fullmatch(text):
-        moment += 86400
+    clock = _CLOCK.fullmatch(text)
+    if clock and moment <= now.timestamp():
+        moment = _clock_time(clock, now.date() + timedelta(days=1))
     if moment <= now.timestamp():
         raise ValueError(f"{text!r} is past")
     return moment
 
 
-def _local(moment: datetime, zone: tzinfo | None) -> float:
-    """The timestamp of a local time; a naive one is read by the system's rules, so that summer time is right."""
-    del zone
-    return moment.replace(tzinfo=None).timestamp()
+def _clock_time(clock: re.Match[str], day: date) -> float:
+    return _local(datetime.combine(day, time(int(clock[1]), int(clock[2]), int(clock[3] or 0))))
+
+
+def _local(moment: datetime) -> float:
+    """The timestamp of a naive local time, read by the system's rules, so that summer time is right on any day."""
+    return moment.timestamp()

@@ -10,7 +10,7 @@ from hudd.config.keys import find_key
 from hudd.config.paths import expand
 from hudd.config.settings import PictureSettings, Settings
 from hudd.engine.process import EngineArguments, EngineProcess
-from hudd.errors import LinkRefusedError, SettingsError
+from hudd.errors import KeyMissingError, LinkRefusedError, PermissionsError, SettingsError
 from hudd.ledger.prices import PriceTable
 from hudd.model import Picture, Shot
 from hudd.realtime.link import Link, endpoint_url, open_link
@@ -57,12 +57,14 @@ class Endpoint:
         """Open a connection.
 
         Raises:
-            LinkError: There is no key, no engine, or nobody answers.
-            PermissionsError: The key's file is open to others.
+            LinkError: There is no key that may be used, no engine, or nobody answers.
         """
         realtime = self._settings.realtime
         if self._engine is None:
-            found = find_key(self._settings, self._environ)
+            try:
+                found = find_key(self._settings, self._environ)
+            except PermissionsError as error:
+                raise KeyMissingError(error.message, hint=error.hint) from error
             self._log.mask.hide(found.value)
             url, key = realtime.url, found.value
         else:

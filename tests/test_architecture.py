@@ -65,7 +65,7 @@ IMPURE = {"asyncio", "socket", "subprocess", "threading", "time", "random", "os"
 
 def floor(module: str) -> str:
     """The floor a module lives on."""
-    if module in {"hudd.app", "hudd.adapters", "hudd.cli", "hudd.__main__"}:
+    if module in {"hudd.app", "hudd.house", "hudd.adapters", "hudd.cli", "hudd.__main__"}:
         return COMPOSITION
     if module.startswith("hudd.flow"):
         return FLOW

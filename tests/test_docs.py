@@ -37,7 +37,7 @@ def verbs_of(parser: argparse.ArgumentParser) -> set[str]:
 
 EXISTING = options_of(hudctl_parser()) | options_of(hudd_parser())
 # Options of other programs that the README calls.
-FOREIGN = {"--user", "--now"}
+FOREIGN = {"--user", "--now", "--no-install-recommends"}
 
 
 def test_every_option_is_named() -> None:

@@ -126,6 +126,15 @@ class CostSettings:
     cap_day_usd: float = setting(
         1.00, "Dollars that may be spent in a local day; 0 stops all paid sending.", low=0, high=1000
     )
+    cap_hour_usd: float = setting(
+        0.0, "Dollars that may be spent in an hour; 0 means that only the day's cap counts.", low=0, high=1000
+    )
+    cap_month_usd: float = setting(
+        0.0, "Dollars that may be spent in a calendar month; 0 means that only the day's cap counts.", low=0, high=30000
+    )
+    active_hours: float = setting(
+        10.0, "Hours over which the day's cap is spread; hudd asks less often when it is ahead.", low=0.5, high=24
+    )
     token_cap_day: int = setting(0, "Tokens a day for a model without a known price; 0 means none may be sent.", low=0)
     image_tokens: int = setting(839, "Tokens reserved for one picture until usage told better.", low=1, high=100000)
     prices_file: str = setting("", "TOML file with prices that replace or add to the shipped table; ~ is allowed.")

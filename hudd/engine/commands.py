@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hudd.engine.faults import Faults
@@ -18,17 +19,37 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class SendRaw:
-    """Send a text frame that is no event (a fault)."""
+    """Send a frame that is no event (a fault).
 
-    frame: str
+    Attributes:
+        frame: What is in it.
+        text: Whether it is a text frame, even if its bytes are no text.
+    """
+
+    frame: bytes
+    text: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Close the connection; 1006 means without a close frame."""
+    """Close the connection; 1006 means without a close frame, 1005 means a close frame without a code."""
 
     code: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """Reset the TCP connection (a fault)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """Neither read nor write any more, and keep the connection (a fault)."""
+
+
+End = Close | Reset | Freeze
+"""What no other command follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +63,7 @@ class Ask:
         text: What the user's newest messages say.
         pictures: The pictures of the user's newest messages, in order.
         most_tokens: Where the answer will be cut; None for no limit.
+        metadata: What the client attached to the response.
     """
 
     response_id: str
@@ -50,6 +72,7 @@ class Ask:
     text: str
     pictures: tuple[SentPicture, ...]
     most_tokens: int | None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +82,7 @@ class Forget:
     response_id: str
 
 
-Command = Send | SendRaw | Close | Ask | Forget
+Command = Send | SendRaw | Ask | Forget | End
 
 
 @dataclass(frozen=True, slots=True)

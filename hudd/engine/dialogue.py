@@ -2,7 +2,7 @@
 
 Give it what the client sends and what the clock and the answerer say; do what it returns, in order:
 
-    start / receive / receive_binary / tick / add_text / end_text / fail  →  Send | Ask | Forget | Close
+    start / receive / receive_binary / tick / add_text / end_text / fail  →  Send | Ask | Forget | Close …
 
 Source: realtime-protocol 2 (session, errors), 3 (items, responses), 4 (pictures), 7.2 (audio buffer), 9 (checklist).
 """
@@ -23,10 +23,12 @@ from hudd.engine.accounting import (
     usage_object,
 )
 from hudd.engine.audio import AudioBuffer
-from hudd.engine.commands import Ask, Close, Command, DialogueOptions, Forget, Send, SendRaw
+from hudd.engine.commands import Ask, Close, Command, DialogueOptions, End, Forget
 from hudd.engine.conversation import Conversation, Entry, make_entry, newest_question, preamble, with_image_urls
+from hudd.engine.faults import Faults
 from hudd.engine.objects import JsonObject, Names
-from hudd.engine.responses import WritingResponse, make_plan
+from hudd.engine.player import Player
+from hudd.engine.responses import WritingResponse, failure_of, make_plan
 from hudd.engine.schema import RejectedError, UnusableImageError
 from hudd.engine.validation import check_envelope, check_response, check_session, parse_event, read_pictures
 from hudd.protocol.vocabulary import CLOSE_EXPIRED
@@ -53,6 +55,7 @@ class Dialogue:
         self._reasons = objects.reasons(model)
         self._options = options
         self._faults = options.faults
+        self._player = Player(options.faults, names)
         self._cache = cache
         self._names = names
         self._conversation = Conversation(names.id("conv"))
@@ -61,8 +64,6 @@ class Dialogue:
         self._late: list[tuple[float, JsonObject]] = []
         self._out: list[Command] = []
         self._expires_at = math.inf
-        self._silent = False
-        self._closed = False
         self._handlers: dict[str, Callable[[JsonObject, float], None]] = {
             "session.update": self._update_session,
             "conversation.item.create": self._create_item,
@@ -84,9 +85,9 @@ class Dialogue:
     @property
     def wake_at(self) -> float:
         """When :meth:`tick` has something to do, monotonic seconds; infinity for never."""
-        if self._closed:
+        if self._player.over:
             return math.inf
-        times = [self._expires_at, *(due for due, _ in self._late)]
+        times = [self._expires_at, self._player.wake_at, *(due for due, _ in self._late)]
         times.extend(at for r in self._responses.values() if (at := r.wake_at) is not None)
         return min(times)
 
@@ -97,6 +98,8 @@ class Dialogue:
             now: Monotonic seconds.
             wall: Seconds since 1970, for ``expires_at``.
         """
+        self._player.at(now)
+        self._do(self._player.opened())
         expire = self._faults.get("expire")
         lifetime = self._options.lifetime_s if expire is None else expire.number
         self._expires_at = now + lifetime
@@ -107,14 +110,16 @@ class Dialogue:
 
     def receive(self, frame: str, now: float) -> list[Command]:
         """A text frame came."""
-        if self._closed:
-            return []
+        self._player.at(now)
         event_id: str | None = None
         try:
             event = parse_event(frame)
             named = event.get("event_id")
             event_id = named if isinstance(named, str) else None
-            self._handlers[check_envelope(event)](event, now)
+            kind = check_envelope(event)
+            self._do(self._player.heard(kind))
+            if not self._player.over:
+                self._handlers[kind](event, now)
         except RejectedError as error:
             self._refuse(error, event_id)
         except UnusableImageError as error:
@@ -130,8 +135,10 @@ class Dialogue:
 
     def tick(self, now: float) -> list[Command]:
         """The time of :attr:`wake_at` has come; too early is harmless."""
-        if self._closed:
-            return []
+        self._player.at(now)
+        self._do(self._player.tick())
+        if self._player.over:
+            return self._take()
         for due, event in [late for late in self._late if late[0] <= now]:
             self._late.remove((due, event))
             self._send(event)
@@ -139,11 +146,12 @@ class Dialogue:
             self._advance(response, response.step(now), now)
         if now >= self._expires_at:
             self._send(objects.error_event("session_expired", EXPIRED_MESSAGE))
-            self._close(CLOSE_EXPIRED, EXPIRED_MESSAGE)
+            self._do(self._player.end(Close(CLOSE_EXPIRED, EXPIRED_MESSAGE)))
         return self._take()
 
     def add_text(self, response_id: str, piece: str, now: float) -> list[Command]:
         """The answerer said a piece."""
+        self._player.at(now)
         response = self._responses.get(response_id)
         if response is not None:
             self._advance(response, response.add_text(piece, now), now)
@@ -151,6 +159,7 @@ class Dialogue:
 
     def end_text(self, response_id: str, now: float) -> list[Command]:
         """The answerer is done."""
+        self._player.at(now)
         response = self._responses.get(response_id)
         if response is not None:
             self._advance(response, response.end_text(now), now)
@@ -158,6 +167,7 @@ class Dialogue:
 
     def fail(self, response_id: str, *, kind: str, code: str, message: str, now: float) -> list[Command]:
         """The answerer failed: the response ends as failed, or as an error for a picture that cannot be used (4.1)."""
+        self._player.at(now)
         response = self._responses.get(response_id)
         if response is not None:
             if code == "invalid_image":
@@ -228,23 +238,23 @@ class Dialogue:
 
     def _create_response(self, event: JsonObject, now: float) -> None:
         wish = check_response(event.get("response"), reasons=self._reasons)
-        refused = self._faults.get("error")
+        faults = self._player.next_response()
+        refused = faults.get("error")
         if refused is not None:
             raise RejectedError(refused.word, "This request is refused on purpose (fault 'error').")
         in_band = wish.get("conversation", "auto") == "auto"
         self._check_room(wish, in_band=in_band)
         entries = self._context(wish)
-        response, ask = self._begin(wish, entries, in_band=in_band, now=now)
-        if "garbage" in self._faults:
-            self._out.append(SendRaw("{garbage"))
+        response, ask = self._begin(wish, entries, faults, in_band=in_band, now=now)
         self._responses[response.id] = response
         self._send(response.created())
-        fail = self._faults.get("fail")
-        if fail is not None:
-            error = {"type": "server_error", "code": fail.word, "message": "This response fails on purpose."}
-            self._advance(response, response.end("failed", error=error), now)
+        failure = failure_of(faults)
+        if self._player.over:
             return
-        self._out.append(ask)
+        if failure is not None:
+            self._advance(response, response.end("failed", error=failure), now)
+        else:
+            self._out.append(ask)
 
     def _check_room(self, wish: JsonObject, *, in_band: bool) -> None:
         if wish.get("output_modalities", self.session["output_modalities"]) != ["text"]:
@@ -285,7 +295,7 @@ class Dialogue:
         return self._entry(item, f"response.input[{index}]")
 
     def _begin(
-        self, wish: JsonObject, entries: tuple[Entry, ...], *, in_band: bool, now: float
+        self, wish: JsonObject, entries: tuple[Entry, ...], faults: Faults, *, in_band: bool, now: float
     ) -> tuple[WritingResponse, Ask]:
         told = objects.response_object(
             self._names.id("resp"), self.session, wish, self._conversation.id if in_band else None
@@ -295,10 +305,11 @@ class Dialogue:
         prompt = (*preamble(instructions, wish.get("tools", self.session["tools"])), *segments)
         most = told["max_output_tokens"]
         cached = self._cache.look_up(self._model, prompt, now)
-        plan = make_plan(self._options, self._model, wish, self.session, prompt, cached, most)
+        plan = make_plan(self._options, self._model, wish, self.session, prompt, cached, most, faults)
         text, pictures = newest_question(entries)
-        source = cast("Mapping[str, str]", told["metadata"] or {}).get("source")
-        ask = Ask(told["id"], source or self.session_id, instructions, text, pictures, plan.most_tokens)
+        metadata = cast("Mapping[str, str]", told["metadata"] or {})
+        stream = metadata.get("source") or self.session_id
+        ask = Ask(told["id"], stream, instructions, text, pictures, plan.most_tokens, metadata)
         return WritingResponse(told, self._names.id("item"), self._conversation.last_id, plan, self._names), ask
 
     def _cancel_response(self, event: JsonObject, now: float) -> None:
@@ -316,6 +327,8 @@ class Dialogue:
 
     def _advance(self, response: WritingResponse, events: list[JsonObject], now: float) -> None:
         for event in events:
+            if self._player.over:
+                return
             kind = event["type"]
             if kind == "conversation.item.added":
                 event["previous_item_id"] = self._conversation.insert(response.entry(), None)
@@ -332,13 +345,15 @@ class Dialogue:
         plan = response.plan
         answered = text_tokens(response.text)
         failed = done["response"]["status"] == "failed"
-        if not failed and "missing_usage" not in self._faults:
+        if not failed and plan.tells_usage:
             done["response"]["usage"] = usage_object(plan.asked, plan.cached, answered, plan.reasoning_tokens)
         self._send(done)
         if not failed:
             stored = response.prompt_with_answer() if response.in_conversation else plan.prompt
             self._cache.store(self._model, stored, now)
             self._send(objects.rate_limits_event(plan.asked.total + answered))
+        elif plan.wait_s is not None:
+            self._send(objects.rate_limits_event(objects.RATE_LIMIT_TOKENS, reset_s=plan.wait_s))
 
     def _refuse(self, error: RejectedError, event_id: str | None) -> None:
         self._send(
@@ -346,28 +361,15 @@ class Dialogue:
         )
 
     def _send(self, event: JsonObject) -> None:
-        if self._silent or self._closed:
-            return
-        kind = event["type"]
-        stamped = {"type": kind, "event_id": self._names.id("event"), **event}
-        if "unknown_events" in self._faults:
-            odd = {"type": "hudd.unknown", "event_id": self._names.id("event"), "about": kind}
-            self._out.append(Send(odd))
-            stamped["unknown_field"] = {"nested": [1, None, "two"]}
-        self._out.append(Send(stamped))
-        close = self._faults.on_event("close", kind)
-        if close is not None:
-            self._close(int(close.number), "closed on purpose")
-        if self._faults.on_event("stall", kind) is not None:
-            self._silent = True
+        self._do(self._player.say(event))
 
-    def _close(self, code: int, reason: str) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        self._out.extend(Forget(response_id) for response_id in self._responses)
-        self._responses.clear()
-        self._out.append(Close(code, reason))
+    def _do(self, commands: list[Command]) -> None:
+        """Take what the player made of it; after an end nothing is asked any more."""
+        self._out.extend(command for command in commands if not isinstance(command, End))
+        if self._player.over and self._responses:
+            self._out.extend(Forget(response_id) for response_id in self._responses)
+            self._responses.clear()
+        self._out.extend(command for command in commands if isinstance(command, End))
 
     def _take(self) -> list[Command]:
         commands, self._out = self._out, []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from hudd.engine.writer import Area
+from hudd.engine.findings import Area
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 

@@ -165,8 +165,8 @@ def error_event(
     }
 
 
-def rate_limits_event(used_tokens: int) -> JsonObject:
-    """What follows a response (3.4): never a limit that hinders."""
+def rate_limits_event(used_tokens: int, *, reset_s: float = 0.004) -> JsonObject:
+    """What follows a response (3.4): a limit that hinders only when a fault uses it up."""
     remaining = max(0, RATE_LIMIT_TOKENS - used_tokens)
-    limit = {"name": "tokens", "limit": RATE_LIMIT_TOKENS, "remaining": remaining, "reset_seconds": 0.004}
+    limit = {"name": "tokens", "limit": RATE_LIMIT_TOKENS, "remaining": remaining, "reset_seconds": reset_s}
     return {"type": "rate_limits.updated", "rate_limits": [limit]}

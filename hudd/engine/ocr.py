@@ -24,7 +24,7 @@ from hudd.engine.errors import ReaderError
 from hudd.engine.picture import Grey, Page, cut, dark_on_white, find_segments, same_strip
 from hudd.engine.reading import Sheet
 from hudd.engine.reading import TextReader as AnyTextReader
-from hudd.engine.writer import Area, TextLine
+from hudd.engine.findings import Area, TextLine
 
 TextReader = AnyTextReader[Page]
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image, ImageChops, ImageStat, UnidentifiedImageError
 
 from hudd.engine.layout import TALL_WORD_PX, Box, join_tiles, join_words, with_headings
-from hudd.engine.writer import Area, PictureFacts
+from hudd.engine.findings import Area, PictureFacts
 from hudd.errors import PictureError
 
 Grey = npt.NDArray[np.uint8]

@@ -119,11 +119,12 @@ class EngineProcess:
         """Start it, and wait until it listens. Cancelling ends it again.
 
         Raises:
-            EngineStartError: It does not come up.
+            EngineStartError: It did not come up; it is tried again with back-off until ``stop``.
         """
-        address = await self._start_once()
-        self._watch = asyncio.create_task(self._keep_running())
-        return address
+        try:
+            return await self._start_once()
+        finally:
+            self._watch = asyncio.create_task(self._keep_running())
 
     async def stop(self) -> None:
         """End it within 2 s: close its stdin, then SIGTERM, then SIGKILL. May be called again."""
@@ -211,8 +212,8 @@ class EngineProcess:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, so that the child finds this very package also when it is not installed."""
-    environment = dict(os.environ)
+    """Ours without any key, and so that the child finds this very package also when it is not installed."""
+    environment = {k: v for k, v in os.environ.items() if k not in {"HUDD_REALTIME_KEY", "OPENAI_API_KEY"}}
     root = Path(hudd.__file__).resolve().parent.parent
     if root.name not in ("site-packages", "dist-packages"):
         known = environment.get("PYTHONPATH")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
-from hudd.engine.writer import Area, PictureFacts, Reading, TextLine
+from hudd.engine.findings import Area, PictureFacts, Reading, TextLine
 
 LATE_S: Final = 0.8  # what was left unread before may delay the answer about what changed this far, no further
 MOST_CANDIDATES: Final = 6  # lines of one size to compare with, nearest first

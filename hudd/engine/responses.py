@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, cast
 from hudd.engine.accounting import Prompt, Tokens, count, text_segment, text_tokens
 from hudd.engine.commands import DialogueOptions
 from hudd.engine.conversation import Entry
+from hudd.engine.faults import Faults
 from hudd.engine.objects import DEFAULT_REASONING_TOKENS, JsonObject, Names, reasons
 
 EndStatus = Literal["completed", "cancelled", "incomplete", "failed"]
@@ -35,6 +36,8 @@ class Plan:
         phase: ``final_answer`` for a 2.x model, else None.
         pace_s: Seconds between two words; 0 sends what there is at once.
         halved: ``incomplete`` or ``cancelled`` when a fault cuts the answer after its first half.
+        tells_usage: False when a fault leaves ``usage`` out.
+        wait_s: What the rate limits tell when a fault makes them hinder; else None.
     """
 
     prompt: Prompt
@@ -45,6 +48,8 @@ class Plan:
     phase: str | None = None
     pace_s: float = 0.0
     halved: Literal["incomplete", "cancelled"] | None = None
+    tells_usage: bool = True
+    wait_s: float | None = None
 
 
 def make_plan(
@@ -55,6 +60,7 @@ def make_plan(
     prompt: Prompt,
     cached: Tokens,
     most: int | str,
+    faults: Faults,
 ) -> Plan:
     """Fix what a response is made with.
 
@@ -66,6 +72,7 @@ def make_plan(
         prompt: The whole input.
         cached: Tokens of it that the cache serves.
         most: ``max_output_tokens`` of the response: a number or ``inf``.
+        faults: Those of this response.
     """
     reasoning: int | None = None
     if reasons(model):
@@ -73,8 +80,7 @@ def make_plan(
         effort = str(reasoning_wish.get("effort", "low"))
         chosen = options.reasoning_tokens
         reasoning = DEFAULT_REASONING_TOKENS[effort] if chosen is None else chosen
-    faults = options.faults
-    slow = faults.get("slow")
+    slow, limited = faults.get("slow"), faults.get("rate_limit")
     return Plan(
         prompt=prompt,
         cached=cached,
@@ -84,7 +90,23 @@ def make_plan(
         phase=None if reasoning is None else "final_answer",
         pace_s=options.pace_s if slow is None else slow.number,
         halved="incomplete" if "incomplete" in faults else "cancelled" if "cancelled" in faults else None,
+        tells_usage="missing_usage" not in faults,
+        wait_s=None if limited is None else limited.number,
     )
+
+
+def failure_of(faults: Faults) -> JsonObject | None:
+    """The error of a response that fails on purpose; None when it does not.
+
+    Args:
+        faults: Those of this response.
+    """
+    if "rate_limit" in faults:  # the type is the one that was seen (2.6)
+        return {"type": "invalid_request_error", "code": "rate_limit_exceeded", "message": "Rate limit reached."}
+    for name, kind in (("quota", "invalid_request_error"), ("fail", "server_error")):
+        if fault := faults.get(name):
+            return {"type": kind, "code": fault.word, "message": "This response fails on purpose."}
+    return None
 
 
 class WritingResponse:

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from hudd.clock import Clock
 from hudd.engine.answers import Answerer, AnswerError
-from hudd.engine.commands import Ask, Close, Command, Forget, Send, SendRaw
+from hudd.engine.commands import Ask, Command, End, Forget, Freeze, Reset, Send, SendRaw
 from hudd.engine.dialogue import Dialogue
 
 MAX_WAITING: Final = 1000
@@ -28,8 +28,8 @@ class PeerGoneError(Exception):
 class Peer(Protocol):
     """The client, as far as the runner needs it."""
 
-    async def send(self, frame: str) -> None:
-        """Send a text frame.
+    async def send(self, frame: str | SendRaw) -> None:
+        """Send a text frame, or what is no event.
 
         Raises:
             PeerGoneError: The connection is closed.
@@ -37,7 +37,15 @@ class Peer(Protocol):
         ...
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the connection; 1006 means without a close frame."""
+        """Close the connection with any code; 1006 means without a close frame, 1005 with one that has no code."""
+        ...
+
+    async def reset(self) -> None:
+        """Reset the TCP connection."""
+        ...
+
+    async def freeze(self) -> None:
+        """Neither read nor write any more; returns when the connection is given up."""
         ...
 
 
@@ -56,7 +64,7 @@ class Runner:
         self._answerer = answerer
         self._clock = clock
         self._peer = peer
-        self._outgoing: asyncio.Queue[str | Close] = asyncio.Queue()
+        self._outgoing: asyncio.Queue[str | SendRaw | End] = asyncio.Queue()
         self._answers: dict[str, asyncio.Task[None]] = {}
         self._timer: asyncio.Task[None] | None = None
         self._timer_at = math.inf
@@ -93,18 +101,24 @@ class Runner:
         with contextlib.suppress(PeerGoneError):
             while True:
                 frame = await self._outgoing.get()
-                if isinstance(frame, Close):
-                    await self._peer.close(frame.code, frame.reason)
+                if isinstance(frame, End):
+                    await self._end(frame)
                     return
                 await self._peer.send(frame)
                 self._outgoing.task_done()
+
+    async def _end(self, end: End) -> None:
+        if isinstance(end, Reset):
+            await self._peer.reset()
+        elif isinstance(end, Freeze):
+            await self._peer.freeze()
+        else:
+            await self._peer.close(end.code, end.reason)
 
     def _do(self, commands: Sequence[Command]) -> None:
         for command in commands:
             if isinstance(command, Send):
                 self._outgoing.put_nowait(json.dumps(command.event, separators=(",", ":")))
-            elif isinstance(command, SendRaw):
-                self._outgoing.put_nowait(command.frame)
             elif isinstance(command, Ask):
                 self._answers[command.response_id] = self._spawn(self._answer(command))
             elif isinstance(command, Forget):

@@ -24,7 +24,8 @@ from hudd.engine.errors import ReaderError
 from hudd.engine.ocr import TextReader, best_reader, reader_advice
 from hudd.engine.picture import Page, decode, facts_of
 from hudd.engine.reading import Memory, read_picture
-from hudd.engine.writer import Reading, new_lines, write_note
+from hudd.engine.findings import Reading
+from hudd.engine.writer import new_lines, write_note
 from hudd.errors import PictureError
 
 LENGTH: Final = struct.Struct(">I")

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from hudd.engine.evidence import Evidence, find_evidence
+from hudd.engine.findings import Area, PictureFacts, Reading, TextLine
 from hudd.engine.phrases import clean, is_error, place_of, shorten, skeleton
 
 QUOTE_CONFIDENCE: Final = 0.7  # below it a line is not quoted
@@ -21,94 +21,6 @@ CHARS_PER_TOKEN: Final = 4
 LONGEST_QUOTE: Final = 110
 MOST_QUOTES: Final = 5
 GET_READER: Final = "Install hudd[local] to read the text."
-
-
-@dataclass(frozen=True, slots=True)
-class Area:
-    """A rectangle in pixels of the received picture."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-
-    def overlaps(self, other: Area) -> bool:
-        """True when the two rectangles share at least one pixel."""
-        return (
-            self.left < other.left + other.width
-            and other.left < self.left + self.width
-            and self.top < other.top + other.height
-            and other.top < self.top + self.height
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class TextLine:
-    """One line of text on the picture, in its pixels. ``confidence`` is 0 to 1."""
-
-    text: str
-    left: int
-    top: int
-    width: int
-    height: int
-    confidence: float
-
-    @property
-    def area(self) -> Area:
-        """The rectangle of the line."""
-        return Area(self.left, self.top, self.width, self.height)
-
-
-@dataclass(frozen=True, slots=True)
-class PictureFacts:
-    """What can be told of a picture without reading it.
-
-    Attributes:
-        width: Pixels across.
-        height: Pixels down.
-        brightness: Mean brightness, 0 (black) to 1 (white).
-        uniform: True when the whole picture has one colour.
-        colours: Most common colours as ``#rrggbb``, most common first.
-        compared: True when there was a picture of the same size before.
-        changed: The rectangle around every change, or None.
-        changed_fraction: Share of the picture that changed, 0 to 1.
-        changed_areas: The separate rectangles that changed, largest first.
-    """
-
-    width: int
-    height: int
-    brightness: float
-    uniform: bool = False
-    colours: tuple[str, ...] = ()
-    compared: bool = False
-    changed: Area | None = None
-    changed_fraction: float = 0.0
-    changed_areas: tuple[Area, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a reader found in one picture.
-
-    Attributes:
-        lines: The lines of text, top to bottom.
-        width: Pixels across.
-        height: Pixels down.
-        unread_fraction: Share of the area with likely text that was not read in the budget, 0 to 1.
-        reader: ``tesserocr``, ``rapidocr`` or ``none``.
-        elapsed_ms: From the bytes to the lines.
-        picture: What can be told without reading.
-        unread: Where text was likely and not read.
-    """
-
-    lines: tuple[TextLine, ...]
-    width: int
-    height: int
-    unread_fraction: float
-    reader: str
-    elapsed_ms: int
-    picture: PictureFacts
-    unread: tuple[Area, ...] = ()
 
 
 def write_note(now: Reading, before: Reading | None, *, max_tokens: int) -> str:

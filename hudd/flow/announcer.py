@@ -92,7 +92,7 @@ class Announcer:
         now = self._clock.wall()
         code = error.code or error.type or (f"close {error.close_code}" if error.close_code else "error")
         log.warning("%s (%s)", error.sentence, code)
-        self.last_errors.appendleft(error_status(now, error))
+        self.last_errors.appendleft(error_status(now, error, session_id))
         self._errors.put_nowait((now, error, session_id))
 
     def cost(self, body: dict[str, object]) -> None:
@@ -109,7 +109,7 @@ class Announcer:
     async def _keep_errors(self) -> None:
         while True:
             now, error, session_id = await self._errors.get()
-            self._publisher.publish("error/", error_status(now, error))
+            self._publisher.publish("error/", error_status(now, error, session_id))
             try:
                 await self._store.add_error(error, session_id=session_id, time=now)
             except StorageError as failure:

@@ -310,7 +310,7 @@ class Capture:
         while True:
             self._wake.clear()
             now, at = self._clock.monotonic(), deadline
-            if self._facts.reasons:
+            if self._facts.automatic_reasons:
                 at = None  # every change of facts soils, so the end of the last reason is a cause to look
             elif self._dirty_at is not None:
                 at = max(self._dirty_at + BURST_S, self._looked_at + self._settings.interval_s)

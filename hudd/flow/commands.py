@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from hudd.clock import Clock
-from hudd.errors import CommandError, HuddError
+from hudd.errors import CommandError, HuddError, StorageError, WithheldError
 from hudd.flow.waiters import Waiters
 from hudd.model import Question
 from hudd.policy.facts import Facts, sentence_for
@@ -17,6 +17,10 @@ from hudd.wire.messages import Note, iso_time, parse_time
 from hudd.wire.table import PROTOCOL_NEWEST, PROTOCOL_OLDEST, REPLAY_PAGE
 
 log = logging.getLogger("hudd.commands")
+
+LONGEST_PAUSE_S: Final = 1e10
+"""Three centuries; beyond the calendar, an end could not be told any more."""
+T = TypeVar("T")
 
 
 class Request(Protocol):
@@ -148,7 +152,8 @@ class Commands:
         self._state_changed = state_changed
         self._next_note = next_note
         self._clock = clock
-        self._snaps: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._pausing = 0
 
     def handlers(self) -> dict[str, Callable[[Request], Awaitable[dict[str, Any]]]]:
         """Method name → function; a test checks it against the table."""
@@ -202,13 +207,18 @@ class Commands:
             raise CommandError("E_ARGS", "snap needs a snap_id, a ULID of 26 characters.")
         future, new = self._waiters.begin(snap_id)
         if new:
-            task = asyncio.create_task(self._start_snap(snap_id, request.params.get("monitor")))
-            self._snaps.add(task)  # the loop keeps only weak references to tasks
-            task.add_done_callback(self._snaps.discard)
+            self._start(self._start_snap(snap_id, request.params.get("monitor")))
         outcome = await asyncio.shield(future)
         if isinstance(outcome, CommandError):
             raise outcome
         return outcome
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Do something to its end, even when the client that asked leaves or its deadline passes."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)  # the loop keeps only weak references to tasks
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _start_snap(self, snap_id: str, monitor: str | None) -> None:
         """Grab and ask. A client that leaves cancels nothing: the note is written all the same."""
@@ -225,6 +235,8 @@ class Commands:
                 self._waiters.join(snap_id, question.id)
         except CommandError as error:
             self._waiters.end(snap_id, error)
+        except WithheldError as error:
+            self._waiters.end(snap_id, CommandError("E_STATE", sentence_for(error.reasons)))
         except HuddError as error:
             self._waiters.end(snap_id, CommandError(error.wire_code, error.message, hint=error.hint))
         except BaseException:
@@ -233,27 +245,44 @@ class Commands:
 
     async def pause(self, request: Request) -> dict[str, Any]:
         """Committed first, then in force, then answered."""
-        now = self._clock.wall()
         for_s = request.params.get("for_s")
+        if for_s is not None and not 0 < for_s <= LONGEST_PAUSE_S:
+            raise CommandError("E_ARGS", "for_s is no time that makes sense; leave it out to pause until resumed.")
+        now = self._clock.wall()
         until = None if for_s is None else now + float(for_s)
-        # In force before the commit, so that nothing leaves while the disk is slow; taken back if that fails.
-        was_paused = "paused" in self._facts.reasons
-        self._facts.set("paused", True)
-        try:
-            await self._store.pause(until=until, why=str(request.params.get("why") or ""), now=now)
-        except HuddError:
-            self._facts.set("paused", was_paused)
-            raise
-        self._pause_changed()
+        await asyncio.shield(self._start(self._begin_pause(until, str(request.params.get("why") or ""), now)))
         return {"paused": True, "until": None if until is None else iso_time(until)}
+
+    async def _begin_pause(self, until: float | None, why: str, now: float) -> None:
+        self._pausing += 1
+        self._facts.set("paused", True)  # before the commit, so that nothing leaves while the disk is slow
+        committed = False
+        try:
+            await self._store.pause(until=until, why=why, now=now)
+            committed = True
+        except StorageError as error:
+            log.error("the pause could not be kept: %s", error)
+            raise
+        finally:
+            self._pausing -= 1
+            if committed or not self._pausing:
+                self._pause_changed()  # the fact is again what the journal says
 
     async def resume(self, request: Request) -> dict[str, Any]:
         """Ends a pause; a connection that waits for a person is tried again at once."""
         del request
-        await self._store.resume(self._clock.wall())
+        await asyncio.shield(self._start(self._end_pause()))
+        reasons = list(self._facts.reasons)
+        return {"paused": "paused" in reasons, "sending": {"allowed": not reasons, "reasons": reasons}}
+
+    async def _end_pause(self) -> None:
+        try:
+            await self._store.resume(self._clock.wall())
+        except StorageError as error:
+            log.error("the end of the pause could not be kept: %s", error)
+            raise
         self._pause_changed()
         self._rearm()
-        return {"paused": False, "sending": {"allowed": not self._facts.reasons, "reasons": list(self._facts.reasons)}}
 
     async def wait(self, request: Request) -> dict[str, Any]:
         """Answers when the daemon is ready, connected, or has written its next note."""
@@ -271,7 +300,7 @@ class Commands:
         return goal == "connected" or not self._facts.reasons
 
     async def notes_since(self, request: Request) -> dict[str, Any]:
-        """A page of replay; ``fresh`` when the number belongs to another journal or the range is gone."""
+        """A page of replay; ``fresh``, and from the first note, when the number belongs to another journal."""
         seq = int(request.params["seq"])
         stream = str(request.params.get("stream") or self._store.stream)
         other = stream != self._store.stream
@@ -306,7 +335,7 @@ class Commands:
                 reverse=bool(params.get("reverse")),
             )
         except ValueError as error:
-            raise CommandError("E_ARGS", f"{error}.") from error
+            raise CommandError("E_ARGS", _sentence(error)) from error
         return {"schema": 1, "stream": self._store.stream, "notes": [note.to_json() for note in notes]}
 
     async def errors(self, request: Request) -> dict[str, Any]:
@@ -335,11 +364,20 @@ def _protocol_range(value: Any) -> tuple[int, int]:
 
 
 def _time_range(params: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    since, until = params.get("since"), params.get("until")
+    return _moment(params.get("since")), _moment(params.get("until"))
+
+
+def _moment(value: Any) -> float | None:
+    if value is None:
+        return None
     try:
-        return (
-            None if since is None else parse_time(since),
-            None if until is None else parse_time(until),
-        )
-    except ValueError as error:
-        raise CommandError("E_ARGS", f"{error}.") from error
+        moment = parse_time(value)
+        iso_time(moment)  # what the calendar does not hold could not be told back
+    except (ValueError, OverflowError, OSError) as error:
+        raise CommandError("E_ARGS", _sentence(error)) from error
+    return moment
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return text if text.endswith(".") else f"{text}."

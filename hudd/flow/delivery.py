@@ -130,6 +130,7 @@ class Delivery:
             self._tell_unsent(answer.question)
         if settlement is not None:
             await self._store.settle(settlement)
+            self._spending.committed()
         error = answer.error or UpstreamError(sentence="The question was not sent; ask again.")
         if not _withheld(answer):
             self._counters.failed += 1
@@ -154,6 +155,8 @@ class Delivery:
             previous_text=self._last_text.get(source),
         )
         note = await self._store.commit_note(note, settlement)
+        if settlement is not None:
+            self._spending.committed()
         if note.kind == "note":
             self._last_text[source] = note.text
             self._remember(source, note.text)

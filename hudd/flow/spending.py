@@ -5,25 +5,23 @@ The journal stores, ``ledger.budget`` decides, this stage asks one after the oth
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from hudd.clock import Clock
 from hudd.errors import WithheldError
-from hudd.ledger.budget import Verdict, day_bounds, decide, local_day, settlement_of
+from hudd.flow.meter import Limits, Meter
+from hudd.ledger.budget import Verdict, decide, settlement_of
+from hudd.ledger.caps import local_day
 from hudd.ledger.prices import PriceTable
-from hudd.ledger.records import Reservation, Settlement, Totals
+from hudd.ledger.records import MoneyFacts, Reservation, Settlement, Totals
 from hudd.model import Answer, Question
-from hudd.policy.facts import Facts, sentence_for
+from hudd.policy.facts import Facts
 
-log = logging.getLogger("hudd.cost")
+__all__ = ["QUESTION_OVERHEAD_TOKENS", "LedgerStore", "Limits", "Spending"]
 
 QUESTION_OVERHEAD_TOKENS: Final = 160  # the frame, time, source and what is asked, and the envelopes of the items
-RECHECK_S: Final = 900.0  # while a cap is reached, the clock is looked at again so often
-LEAST_WAIT_S: Final = 1.0
 
 
 class LedgerStore(Protocol):
@@ -31,6 +29,7 @@ class LedgerStore(Protocol):
 
     async def reserve(self, reservation: Reservation, *, check: Callable[[Totals], Verdict] | None = None) -> int: ...
     async def settle(self, settlement: Settlement) -> None: ...
+    async def money(self, *, day: str, at: float, model: str) -> MoneyFacts: ...
 
 
 @dataclass(slots=True)
@@ -38,30 +37,8 @@ class _Open:
     """A reservation whose answer has not come."""
 
     reservation_id: int
+    microusd: int | None
     sent: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the settings allow.
-
-    Attributes:
-        engine: ``local`` answers cost nothing and touch no cap.
-        model: Whose prices apply.
-        cap_day_microusd: Dollars a local day, in millionths.
-        token_cap_day: Tokens a day for a model without a price.
-        image_tokens: Reserved for one picture until usage told better.
-        text_tokens: Reserved for instructions and history.
-        max_output_tokens: Reserved for the answer.
-    """
-
-    engine: str
-    model: str
-    cap_day_microusd: int
-    token_cap_day: int
-    image_tokens: int
-    text_tokens: int
-    max_output_tokens: int
 
 
 class Spending:
@@ -74,6 +51,11 @@ class Spending:
         facts: Told when the cap is reached or lifted.
         clock: For the local day.
         on_cost: Called with a dict for ``cost/`` when what may be spent changed.
+        notify_person: Told in a sentence what a person should know: a stage, an alarm.
+        on_window: Called with the length of the text history when what the cache serves changes it.
+
+    Attributes:
+        meter: Where the money stands.
     """
 
     def __init__(
@@ -85,16 +67,24 @@ class Spending:
         facts: Facts,
         clock: Clock,
         on_cost: Callable[[dict[str, object]], None],
+        notify_person: Callable[[str], None] = lambda _: None,
+        on_window: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._prices = prices
         self._limits = limits
-        self._facts = facts
         self._clock = clock
-        self._on_cost = on_cost
         self._open: dict[str, _Open] = {}
-        self._blocked_day = ""
-        self._blocked = asyncio.Event()
+        self.meter = Meter(
+            store=store,
+            limits=limits,
+            prices=prices,
+            facts=facts,
+            clock=clock,
+            on_cost=on_cost,
+            notify_person=notify_person,
+            on_window=on_window,
+        )
 
     @property
     def limits(self) -> Limits:
@@ -115,24 +105,19 @@ class Spending:
             StorageError: The ledger cannot be written; then nothing may be sent.
         """
         limits = self._limits
-        pictures = len(question.pictures)
-        predicted = self._prices.predicted_microusd(
-            limits.model, pictures, limits.image_tokens, limits.text_tokens, limits.max_output_tokens
-        )
-        tokens = pictures * limits.image_tokens + limits.text_tokens + limits.max_output_tokens
-        if limits.engine == "local":
-            predicted = 0
+        predicted = self.meter.predict(question)
         await self._settle_first_try(question)
-        day = self.today()
+        # Read once: hour and day must be those of one moment.
+        now = self._clock.wall()
 
         def check(totals: Totals) -> Verdict:
             return decide(
                 totals,
                 engine=limits.engine,
-                cap_microusd=limits.cap_day_microusd,
+                caps=limits.caps,
                 token_cap=limits.token_cap_day,
-                predicted_microusd=predicted,
-                predicted_tokens=tokens,
+                predicted_microusd=predicted.microusd,
+                predicted_tokens=predicted.tokens,
                 trigger=question.trigger,
             )
 
@@ -141,16 +126,19 @@ class Spending:
             model=limits.model,
             engine=limits.engine,
             trigger=question.trigger,
-            day=day,
-            reserved_at=self._clock.wall(),
-            microusd=predicted,
-            tokens=tokens,
+            day=local_day(now),
+            reserved_at=now,
+            microusd=predicted.microusd,
+            tokens=predicted.tokens,
+            pictures=len(question.pictures),
+            image_tokens=predicted.expected_image_tokens,
         )
         try:
-            self._open[question.id] = _Open(await self._store.reserve(reservation, check=check))
-        except WithheldError as error:
-            self._block(error.reasons[0], day)
+            number = await self._store.reserve(reservation, check=None if limits.engine == "local" else check)
+        except WithheldError:
+            await self.meter.refused()
             raise
+        self._open[question.id] = _Open(number, predicted.microusd)
 
     def sent(self, question: Question) -> None:
         """The bytes of a question are with the socket: from now on it may be billed."""
@@ -172,39 +160,29 @@ class Spending:
                 price_date=self._prices.date if billed else "",
             )
         )
+        self.meter.settled()
 
     def settlement(self, answer: Answer) -> Settlement | None:
         """What the answer's ledger row becomes; None when nothing was reserved for it."""
         reserved = self._open.pop(answer.question.id, None)
         if reserved is None:
             return None
-        return settlement_of(
+        settlement = settlement_of(
             replace(answer, sent=reserved.sent),  # a second try may be unsent although the first was not
             reservation_id=reserved.reservation_id,
             engine=self._limits.engine,
             model=self._limits.model,
             prices=self._prices,
         )
+        cost = settlement.cost_microusd
+        if cost is not None and reserved.microusd is not None and cost > reserved.microusd:
+            self.meter.above_reservation(reserved.microusd, cost)
+        return settlement
 
-    def _block(self, reason: str, day: str) -> None:
-        if reason == "price_unknown":
-            # Only a price or a token cap in the settings helps, not the next day.
-            self._facts.set("price_unknown", True)
-        else:
-            self._blocked_day = day
-            self._facts.set("cap_reached", True)
-            self._blocked.set()
-        log.warning("sending stops: %s", sentence_for((reason,)))
-        self._on_cost({"day": day, "blocked": reason, "cap_microusd": self._limits.cap_day_microusd})
+    def committed(self) -> None:
+        """A settlement is in the ledger: the stage is looked at again."""
+        self.meter.settled(answered=True)
 
     async def run(self) -> None:
-        """Lift a reached cap when the local day is over. Runs until cancelled, and sleeps while none is reached."""
-        while True:
-            await self._blocked.wait()
-            while self._blocked_day == self.today():
-                left_s = day_bounds(self._blocked_day)[1] - self._clock.wall()
-                # The wall clock may be set meanwhile, or the machine sleep.
-                await self._clock.sleep(min(max(left_s, LEAST_WAIT_S), RECHECK_S))
-            self._blocked.clear()
-            self._facts.set("cap_reached", False)
-            self._on_cost({"day": self.today(), "blocked": None, "cap_microusd": self._limits.cap_day_microusd})
+        """Keep the stage true: lift what a cap or the pace held back when its time is over. Until cancelled."""
+        await self.meter.run()

@@ -90,13 +90,14 @@ class DaemonFacts:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """Money of the local day, in micro-dollars."""
+    """Money of the local day, in micro-dollars; ``more`` is what the meter tells."""
 
     day: str
     microusd: int
     reserved_microusd: int
     cap_microusd: int
     answers: int
+    more: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +141,15 @@ def capture_status(capture: CaptureFacts, now: float) -> dict[str, Any]:
     }
 
 
-def error_status(at: float, error: UpstreamError) -> dict[str, Any]:
-    """One error as the status and ``error/`` tell it."""
-    return {"time": iso_time(at), "sentence": error.sentence, "fatal": error.fatal, **error.wire()}
+def error_status(at: float, error: UpstreamError, session_id: str = "") -> dict[str, Any]:
+    """One error as ``status``, ``error/`` and ``errors`` tell it."""
+    return {
+        "time": iso_time(at),
+        "sentence": error.sentence,
+        "session_id": session_id,
+        "fatal": error.fatal,
+        **error.wire(),
+    }
 
 
 def build_status(
@@ -178,7 +185,11 @@ def build_status(
         "next_try_s": conversation.next_try_s,
         "rollover": None,
         "responding": conversation.responding,
-        "sending": {"allowed": not facts.reasons, "reasons": list(facts.reasons)},
+        "sending": {
+            "allowed": not facts.reasons,
+            "automatic": not facts.automatic_reasons,
+            "reasons": list(facts.automatic_reasons),
+        },
         "engine": daemon.engine,
         "model": daemon.model,
         "session": {
@@ -203,6 +214,7 @@ def build_status(
             "reserved_microusd": day.reserved_microusd,
             "cap_microusd": day.cap_microusd,
             "answers": day.answers,
+            **day.more,
         },
         "subscribers": {
             # A feed subscribes to the heartbeat beside its notes; that is not one more listener.

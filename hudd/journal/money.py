@@ -8,7 +8,19 @@ from typing import Any, Final
 
 from hudd.errors import StorageError
 from hudd.journal.queries import storable
-from hudd.ledger.records import CostReport, CostRow, Reservation, Settlement, Totals
+from hudd.ledger.calibration import SAMPLES
+from hudd.ledger.caps import hour_of
+from hudd.ledger.records import (
+    Charge,
+    CostReport,
+    CostRow,
+    MoneyFacts,
+    Period,
+    Reservation,
+    Sample,
+    Settlement,
+    Totals,
+)
 from hudd.model import Usage
 
 _INFINITE: Final = float("inf")
@@ -30,17 +42,40 @@ _TOTALS: Final = f"""SELECT
         THEN reserved_tokens END), 0),
     coalesce(sum(status <> 'open'), 0)
     FROM ledger WHERE day = ?"""  # noqa: S608 - see above
-_COSTS: Final = f"""SELECT engine, model, trigger,
+_PERIOD: Final = f"""SELECT
+    coalesce(sum(CASE WHEN status <> 'open' THEN {_SPENT} END), 0),
+    coalesce(sum(CASE WHEN status = 'open' THEN reserved_microusd END), 0)
+    FROM ledger WHERE engine <> 'local' AND """  # noqa: S608 - see above
+_CHARGES: Final = f"""SELECT reserved_at, {_SPENT} FROM ledger
+    WHERE day = ? AND engine <> 'local' AND trigger <> 'manual' AND (status = 'open' OR {_SPENT} > 0)
+    ORDER BY reserved_at, id"""  # noqa: S608 - see above
+_SAMPLES: Final = f"""SELECT pictures, expected_image_tokens, {", ".join(_KINDS)} FROM ledger
+    WHERE model = ? AND engine <> 'local' AND status <> 'open' AND NOT assumed AND input_tokens > 0
+    ORDER BY id DESC LIMIT ?"""  # noqa: S608 - see above
+_UNNOTED: Final = f"""SELECT count(*), coalesce(sum({_SPENT}), 0) FROM ledger
+    WHERE engine <> 'local' AND status <> 'open' AND {_SPENT} > 0 AND id > coalesce(
+        (SELECT id FROM ledger WHERE noted AND engine <> 'local' ORDER BY id DESC LIMIT 1), 0)"""  # noqa: S608 - see above
+
+
+def _costs(time: str) -> str:
+    """The statement of the report; ``time`` is the columns that split it by time, or what stands for them."""
+    return f"""SELECT {time}, engine, model, trigger,
     sum(status <> 'open'),
     sum(CASE WHEN status <> 'open' THEN cost_microusd END),
     coalesce(sum(CASE WHEN status <> 'open' AND assumed THEN cost_microusd END), 0),
     coalesce(sum(CASE WHEN status = 'open' THEN reserved_microusd END), 0),
     coalesce(sum(status <> 'open' AND cost_microusd IS NULL), 0),
+    coalesce(sum(CASE WHEN status <> 'open' AND NOT noted THEN cost_microusd END), 0),
     {", ".join(f"sum({kind})" for kind in _KINDS)}
     FROM ledger WHERE reserved_at >= ? AND reserved_at < ?
-    GROUP BY engine, model, trigger ORDER BY engine, model, trigger"""  # noqa: S608 - see above
+    GROUP BY 1, 2, 3, 4, 5 ORDER BY 2, 1, 3, 4, 5"""  # noqa: S608 - see above
+
+
+_COSTS: Final = _costs("'', NULL")
+_COSTS_BY_TIME: Final = _costs("day, CAST(reserved_at / 900 AS INTEGER)")
 _SETTLE: Final = f"""UPDATE ledger SET
     settled_at = :at, status = :status, note_seq = coalesce(:note_seq, note_seq), price_date = :price_date,
+    noted = max(noted, :noted),
     assumed = :assumed, cost_microusd = CASE WHEN :assumed THEN reserved_microusd ELSE :cost END,
     {", ".join(f"{kind} = :{kind}" for kind in _KINDS)}
     WHERE id = :id AND (status = 'open' OR assumed)"""  # noqa: S608 - see above
@@ -49,8 +84,8 @@ _SETTLE: Final = f"""UPDATE ledger SET
 def insert_reservation(connection: sqlite3.Connection, reservation: Reservation) -> int:
     """Write a reservation; returns its id."""
     cursor = connection.execute(
-        "INSERT INTO ledger (snap_id, model, engine, trigger, day, reserved_at, reserved_microusd, reserved_tokens)"
-        " VALUES (?,?,?,?,?,?,?,?)",
+        "INSERT INTO ledger (snap_id, model, engine, trigger, day, reserved_at, reserved_microusd, reserved_tokens,"
+        " pictures, expected_image_tokens) VALUES (?,?,?,?,?,?,?,?,?,?)",
         (
             storable(reservation.snap_id),
             storable(reservation.model),
@@ -60,16 +95,32 @@ def insert_reservation(connection: sqlite3.Connection, reservation: Reservation)
             reservation.reserved_at,
             reservation.microusd,
             reservation.tokens,
+            reservation.pictures,
+            reservation.image_tokens,
         ),
     )
     assert cursor.lastrowid is not None
     return cursor.lastrowid
 
 
-def settle(connection: sqlite3.Connection, settlement: Settlement, *, note_seq: int | None, at: float) -> None:
+def settle(
+    connection: sqlite3.Connection,
+    settlement: Settlement,
+    *,
+    note_seq: int | None,
+    at: float,
+    noted: bool = False,
+) -> None:
     """Write what became of a reservation. Known figures replace assumed ones; known figures are final.
 
     What a lower figure has freed may be reserved again already, so a second, higher one could pass a cap.
+
+    Args:
+        connection: In a transaction.
+        settlement: What became of it.
+        note_seq: The note of its answer, or None.
+        at: Wall clock.
+        noted: Whether the answer made a note that is no failure.
 
     Raises:
         StorageError: There is no such reservation.
@@ -81,6 +132,7 @@ def settle(connection: sqlite3.Connection, settlement: Settlement, *, note_seq: 
         "at": at,
         "status": settlement.status,
         "note_seq": note_seq,
+        "noted": noted,
         "price_date": settlement.price_date,
         "assumed": settlement.assumed,
         "cost": settlement.cost_microusd,
@@ -100,18 +152,65 @@ def settle_left_open(connection: sqlite3.Connection, at: float) -> int:
     ).rowcount
 
 
-def totals(connection: sqlite3.Connection, day: str) -> Totals:
-    """What a local day has cost so far."""
-    return Totals(*(int(value) for value in connection.execute(_TOTALS, (day,)).fetchone()))
+def totals(connection: sqlite3.Connection, day: str, at: float | None = None) -> Totals:
+    """What a local day, its month and the hour of a moment have cost so far.
+
+    Args:
+        connection: Any.
+        day: ``2026-11-21``.
+        at: Wall clock; None leaves the hour empty.
+    """
+    figures = (int(value) for value in connection.execute(_TOTALS, (day,)).fetchone())
+    # '-' and '.' stand on both sides of every day of the month.
+    month = _period(connection, "day > ? AND day < ?", (f"{day[:7]}-", f"{day[:7]}."))
+    hour = Period() if at is None else _period(connection, "reserved_at >= ? AND reserved_at < ?", hour_of(at))
+    return Totals(*figures, hour=hour, month=month)
 
 
-def costs(connection: sqlite3.Connection, since: float | None, until: float | None) -> CostReport:
-    """What was spent on questions of a range of time."""
-    low = -_INFINITE if since is None else since
-    high = _INFINITE if until is None else until
+def _period(connection: sqlite3.Connection, where: str, bounds: tuple[str, str] | tuple[float, float]) -> Period:
+    settled, reserved = connection.execute(_PERIOD + where, bounds).fetchone()
+    return Period(int(settled), int(reserved))
+
+
+def facts(connection: sqlite3.Connection, day: str, at: float, model: str) -> MoneyFacts:
+    """Everything that stages and status need, as of one moment."""
+    unnoted, unnoted_microusd = connection.execute(_UNNOTED).fetchone()
+    return MoneyFacts(
+        totals=totals(connection, day, at),
+        charges=tuple(Charge(*row) for row in connection.execute(_CHARGES, (day,))),
+        samples=tuple(
+            Sample(pictures, expected, Usage(*kinds))
+            for pictures, expected, *kinds in connection.execute(_SAMPLES, (model, SAMPLES))
+        ),
+        unnoted=unnoted,
+        unnoted_microusd=unnoted_microusd,
+        ever_paid=connection.execute("SELECT 1 FROM ledger WHERE engine <> 'local' LIMIT 1").fetchone() is not None,
+    )
+
+
+def asked(connection: sqlite3.Connection, since: float) -> tuple[float, ...]:
+    """When questions were asked, of any engine and for any reason, oldest first."""
+    rows = connection.execute(
+        "SELECT reserved_at FROM ledger WHERE reserved_at >= ? AND status <> 'open' ORDER BY reserved_at", (since,)
+    )
+    return tuple(row[0] for row in rows)
+
+
+def costs(
+    connection: sqlite3.Connection, since: float | None, until: float | None, *, by_time: bool = False
+) -> CostReport:
+    """What was spent on questions of a range of time.
+
+    Args:
+        connection: Any.
+        since: From this moment; None for the beginning.
+        until: To before this moment; None for now.
+        by_time: Whether the rows are split by the quarter of an hour.
+    """
+    bounds = (-_INFINITE if since is None else since, _INFINITE if until is None else until)
     rows: list[CostRow] = []
-    for engine, model, trigger, answers, microusd, assumed, reserved, unpriced, *kinds in connection.execute(
-        _COSTS, (low, high)
+    for day, quarter, engine, model, trigger, answers, microusd, assumed, reserved, unpriced, unnoted, *kinds in (
+        connection.execute(_COSTS_BY_TIME if by_time else _COSTS, bounds)
     ):
         rows.append(
             CostRow(
@@ -124,6 +223,9 @@ def costs(connection: sqlite3.Connection, since: float | None, until: float | No
                 assumed_microusd=assumed,
                 reserved_microusd=reserved,
                 unpriced=unpriced,
+                unnoted_microusd=unnoted,
+                day=day,
+                quarter=quarter,
             )
         )
     return CostReport(since=since, until=until, rows=tuple(rows))

@@ -73,8 +73,12 @@ _TABLES_V1: Final = (
         reasoning_tokens INTEGER NOT NULL DEFAULT 0,
         cost_microusd INTEGER,
         price_date TEXT NOT NULL DEFAULT '',
-        assumed INTEGER NOT NULL DEFAULT 0)""",
+        assumed INTEGER NOT NULL DEFAULT 0,
+        pictures INTEGER NOT NULL DEFAULT 0,
+        expected_image_tokens INTEGER NOT NULL DEFAULT 0,
+        noted INTEGER NOT NULL DEFAULT 0)""",
     "CREATE INDEX ledger_by_day ON ledger (day)",
+    "CREATE INDEX ledger_paid ON ledger (day) WHERE engine <> 'local'",
     "CREATE INDEX ledger_by_time ON ledger (reserved_at)",
     "CREATE INDEX ledger_open ON ledger (id) WHERE status = 'open'",
     """CREATE TABLE errors (

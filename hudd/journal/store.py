@@ -21,7 +21,7 @@ from hudd.errors import WithheldError
 from hudd.journal import events, money, opening, queries, schema
 from hudd.journal.lanes import Job, Lane
 from hudd.ledger.budget import Verdict
-from hudd.ledger.records import CostReport, Reservation, Settlement, Totals
+from hudd.ledger.records import CostReport, MoneyFacts, Reservation, Settlement, Totals
 from hudd.model import UpstreamError
 from hudd.notes.records import NotesPage, PauseState
 from hudd.wire.messages import Note
@@ -132,7 +132,8 @@ class Journal:
                 now = self._clock.wall()
                 numbered = queries.insert_note(connection, replace(note, stream=self.stream, published=now))
                 if settlement is not None:
-                    money.settle(connection, settlement, note_seq=numbered.seq, at=now)
+                    noted = numbered.kind != "failed"
+                    money.settle(connection, settlement, note_seq=numbered.seq, at=now, noted=noted)
             self._heads[numbered.topic] = numbered.seq
             return numbered
 
@@ -202,7 +203,7 @@ class Journal:
         def job(connection: sqlite3.Connection) -> int:
             with schema.transaction(connection):
                 if check is not None:
-                    verdict = check(money.totals(connection, reservation.day))
+                    verdict = check(money.totals(connection, reservation.day, reservation.reserved_at))
                     if not verdict.allowed:
                         raise WithheldError((verdict.reason,))
                 return money.insert_reservation(connection, reservation)
@@ -227,13 +228,46 @@ class Journal:
         """
         return await self._reader.run(lambda connection: money.totals(connection, day))
 
-    async def costs(self, *, since: float | None = None, until: float | None = None) -> CostReport:
-        """What was spent on questions asked from ``since`` to before ``until``, by engine, model and trigger.
+    async def money(self, *, day: str, at: float, model: str) -> MoneyFacts:
+        """What stages and status need to know of money, as of one moment.
+
+        Args:
+            day: The local day, ``2026-11-21``.
+            at: Wall clock, for the hour.
+            model: Whose usage is looked at.
 
         Raises:
             StorageError: The journal cannot be read.
         """
-        return await self._reader.run(lambda connection: money.costs(connection, since, until))
+
+        def job(connection: sqlite3.Connection) -> MoneyFacts:
+            with schema.snapshot(connection):
+                return money.facts(connection, day, at, model)
+
+        return await self._reader.run(job)
+
+    async def asked(self, since: float) -> tuple[float, ...]:
+        """When questions were asked since a moment, oldest first, seconds since 1970.
+
+        Raises:
+            StorageError: The journal cannot be read.
+        """
+        return await self._reader.run(lambda connection: money.asked(connection, since))
+
+    async def costs(
+        self, *, since: float | None = None, until: float | None = None, by_time: bool = False
+    ) -> CostReport:
+        """What was spent on questions asked from ``since`` to before ``until``, by engine, model and trigger.
+
+        Args:
+            since: Seconds since 1970; None for the beginning.
+            until: Likewise; None for now.
+            by_time: Whether the rows are split by the quarter of an hour as well.
+
+        Raises:
+            StorageError: The journal cannot be read.
+        """
+        return await self._reader.run(lambda connection: money.costs(connection, since, until, by_time=by_time))
 
     async def add_error(self, error: UpstreamError, *, session_id: str = "", time: float) -> int:
         """Commit an error; returns its id.

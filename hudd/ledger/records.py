@@ -23,6 +23,8 @@ class Reservation:
         reserved_at: Wall clock.
         microusd: Predicted cost; None when the price is unknown.
         tokens: Predicted tokens, input and output.
+        pictures: How many pictures it carries.
+        image_tokens: What they take by their sizes (realtime-protocol 4.3); compared with the usage later.
     """
 
     snap_id: str
@@ -33,6 +35,8 @@ class Reservation:
     reserved_at: float
     microusd: int | None
     tokens: int
+    pictures: int = 0
+    image_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,24 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
+class Period:
+    """What an hour or a month has cost so far, at the service.
+
+    Attributes:
+        settled_microusd: Cost of the answers that ended, the assumed ones with their whole reservation.
+        reserved_microusd: Reservations of the questions that are still open.
+    """
+
+    settled_microusd: int = 0
+    reserved_microusd: int = 0
+
+    @property
+    def total(self) -> int:
+        """Both."""
+        return self.settled_microusd + self.reserved_microusd
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
     """What a day has cost so far, at the service. Local answers add to ``answers`` and to nothing else.
 
@@ -68,6 +90,8 @@ class Totals:
         unpriced_tokens: The part of ``tokens`` that has no known price.
         unpriced_reserved_tokens: Tokens reserved by open questions without a known price.
         answers: Answers that ended, of any engine.
+        hour: The hour of the moment that was asked about.
+        month: The month of the day.
     """
 
     settled_microusd: int = 0
@@ -77,6 +101,52 @@ class Totals:
     unpriced_tokens: int = 0
     unpriced_reserved_tokens: int = 0
     answers: int = 0
+    hour: Period = Period()
+    month: Period = Period()
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Money that an automatic question took, at the moment it was reserved."""
+
+    at: float
+    microusd: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What one answer used, beside what was expected of it.
+
+    Attributes:
+        pictures: Pictures of the question.
+        expected_image_tokens: By their sizes (realtime-protocol 4.3).
+        usage: As the service told it.
+    """
+
+    pictures: int
+    expected_image_tokens: int
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyFacts:
+    """Everything about money that stages and status need, as of one moment.
+
+    Attributes:
+        totals: Of the day, its month and the present hour.
+        charges: Of the day's automatic questions, oldest first.
+        samples: The newest answers of the model, newest first.
+        unnoted: Paid answers since the last one that made a note.
+        unnoted_microusd: What they cost.
+        ever_paid: Whether the service was ever asked anything.
+    """
+
+    totals: Totals = Totals()
+    charges: tuple[Charge, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    unnoted: int = 0
+    unnoted_microusd: int = 0
+    ever_paid: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +154,9 @@ class CostRow:
     """The answers of one engine, model and trigger in a range of time.
 
     Attributes:
+        quarter: Quarters of an hour since 1970, or None when the rows are not split by time. Every local hour and day
+            begins with one.
+        day: Local day it counts for; '' when the rows are not split by time.
         engine: ``service`` or ``local``.
         model: Model name as configured.
         trigger: ``change``, ``manual`` or ``interval``.
@@ -93,6 +166,7 @@ class CostRow:
         assumed_microusd: The part of ``microusd`` that is assumed.
         reserved_microusd: Reservations that are still open; not part of ``microusd``.
         unpriced: Answers whose price is unknown; not part of ``microusd``.
+        unnoted_microusd: The part of ``microusd`` that was spent on answers that made no note.
     """
 
     engine: str
@@ -104,6 +178,9 @@ class CostRow:
     assumed_microusd: int
     reserved_microusd: int
     unpriced: int
+    unnoted_microusd: int = 0
+    day: str = ""
+    quarter: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +190,7 @@ class CostReport:
     Attributes:
         since: Start of the range, or None for the beginning.
         until: End of the range (excluded), or None for now.
-        rows: One per engine, model and trigger.
+        rows: One per engine, model and trigger; when split by time, one more for each quarter of an hour and day.
     """
 
     since: float | None

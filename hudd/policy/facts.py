@@ -12,19 +12,24 @@ from typing import Final, Literal
 
 Reason = Literal[
     "paused",
-    "pausing",
     "cap_reached",
+    "cap_near",
     "price_unknown",
     "stopping",
 ]
 """What can forbid sending. Locked, inactive, idle and excluded windows join here when their sources exist."""
 
+AUTOMATIC_ONLY: Final[frozenset[str]] = frozenset({"cap_near"})
+"""Reasons that hold back what hudd asks by itself, and let pass what a person asks for."""
+
 FACTS_CHANGED: Final = "facts_changed"
 
 SENTENCES: Final[dict[str, str]] = {
     "paused": "hudd is paused; `hudctl resume` ends the pause.",
-    "pausing": "hudd is being paused.",
-    "cap_reached": "The money cap of the day is reached; raise [cost] cap_day_usd or wait for tomorrow.",
+    "cap_reached": (
+        "A money cap is reached; `hudctl status` tells which one: raise it in [cost], or wait until its time is over."
+    ),
+    "cap_near": "Nine tenths of a money cap are spent; the rest is kept for snaps, and nothing else is asked.",
     "price_unknown": (
         "The price of this model is unknown; name one in [cost] prices_file or set [cost] token_cap_day."
     ),
@@ -55,7 +60,8 @@ class Facts:
     """The facts that hold now. Changed by their sources on the event loop, read by everybody.
 
     Attributes:
-        epoch: Raised by every change.
+        epoch: Raised by every change that concerns all pictures. Reasons for automatic ones alone are about money, not
+            about what may be seen, so they do not discard a snap that is under way.
     """
 
     def __init__(self) -> None:
@@ -65,7 +71,12 @@ class Facts:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """The reasons that hold now, in a stable order."""
+        """The reasons that hold now for every picture, in a stable order."""
+        return tuple(sorted(self._held - AUTOMATIC_ONLY))
+
+    @property
+    def automatic_reasons(self) -> tuple[str, ...]:
+        """The reasons that hold now for pictures that nobody asked for: those for every picture, and their own."""
         return tuple(sorted(self._held))
 
     def set(self, reason: Reason, held: bool) -> None:  # noqa: FBT001 - reads as "set paused to True"
@@ -76,7 +87,7 @@ class Facts:
             self._held.add(reason)
         else:
             self._held.discard(reason)
-        self.epoch += 1
+        self.epoch += reason not in AUTOMATIC_ONLY
         for listener in self._listeners:
             listener()
 
@@ -84,6 +95,12 @@ class Facts:
         """Call ``listener`` after every change."""
         self._listeners.append(listener)
 
-    def withheld(self, epoch_of_shot: int | None = None) -> tuple[str, ...]:
-        """All reasons why a picture of that epoch must not leave now; empty when it may."""
-        return withhold(self.reasons, epoch_now=self.epoch, epoch_of_shot=epoch_of_shot)
+    def withheld(self, epoch_of_shot: int | None = None, *, automatic: bool = False) -> tuple[str, ...]:
+        """All reasons why a picture must not leave now; empty when it may.
+
+        Args:
+            epoch_of_shot: The epoch it carries; None when there is no picture yet.
+            automatic: Whether nobody asked for it.
+        """
+        held = self.automatic_reasons if automatic else self.reasons
+        return withhold(held, epoch_now=self.epoch, epoch_of_shot=epoch_of_shot)

@@ -10,9 +10,11 @@ import base64
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Final, cast, get_args
+from dataclasses import replace
+from typing import Final, cast, get_args
 
 from hudd.model import AnswerStatus, Usage
+from hudd.protocol.error_objects import error_of, status_of
 from hudd.protocol.events import (
     IGNORED_TYPES,
     ClientEvent,
@@ -45,8 +47,8 @@ from hudd.protocol.events import (
     TextPart,
     Unknown,
 )
+from hudd.protocol.json_values import Json, list_of, object_of, text_of
 
-Json = Mapping[str, Any]
 _Pieces = list[bytes]
 """JSON in pieces, joined once at the end: every join on the way would copy the picture again."""
 
@@ -105,8 +107,10 @@ def _response_create(event: ResponseCreate) -> bytes:
             "metadata": dict(event.metadata),
         }
     )
-    items = _array([_message(item) for item in event.input])
     head = _dump({"type": "response.create", "event_id": event.event_id})
+    if event.input is None:
+        return b"".join(_splice(head, b"response", [response]))
+    items = _array([_message(item) for item in event.input])
     return b"".join(_splice(head, b"response", _splice(response, b"input", items)))
 
 
@@ -170,7 +174,7 @@ def decode(frame: str | bytes) -> ServerEvent:
         return Malformed("no type")
     reader = _READERS.get(kind)
     if reader is None:
-        return Ignored(kind) if kind in IGNORED_TYPES else Unknown(_text(kind)[:100])
+        return Ignored(kind) if kind in IGNORED_TYPES else Unknown(text_of(kind)[:100])
     try:
         return reader(data)
     except _MissingError as error:
@@ -182,14 +186,14 @@ def usage_of(value: object) -> Usage | None:
 
     A total without its split counts as text, which is the cheapest kind of input and the only kind of our output.
     """
-    usage = _object(value)
+    usage = object_of(value)
     if not usage:
         return None
-    inputs, outputs = _object(usage.get("input_token_details")), _object(usage.get("output_token_details"))
+    inputs, outputs = object_of(usage.get("input_token_details")), object_of(usage.get("output_token_details"))
     input_tokens, output_tokens = _count(usage.get("input_tokens")), _count(usage.get("output_tokens"))
     audio, image = _count(inputs.get("audio_tokens")), _count(inputs.get("image_tokens"))
     output_audio = _count(outputs.get("audio_tokens"))
-    cached = _object(inputs.get("cached_tokens_details"))
+    cached = object_of(inputs.get("cached_tokens_details"))
     cached_audio, cached_image = _count(cached.get("audio_tokens")), _count(cached.get("image_tokens"))
     cached_total = _count(inputs.get("cached_tokens"))
     return Usage(
@@ -207,26 +211,14 @@ def usage_of(value: object) -> Usage | None:
     )
 
 
-def error_of(value: object) -> ErrorDetails:
-    """Read an ``error`` object; what is missing or null is ''."""
-    error = _object(value)
-    return ErrorDetails(
-        type=_text(error.get("type")),
-        code=_text(error.get("code")),
-        message=_text(error.get("message")),
-        param=_text(error.get("param")),
-        event_id=_text(error.get("event_id")),
-    )
-
-
 def _session_created(data: Json) -> ServerEvent:
-    session = _object(data.get("session"))
-    return SessionCreated(_text(session.get("id")), _text(session.get("model")), _expiry(session))
+    session = object_of(data.get("session"))
+    return SessionCreated(text_of(session.get("id")), text_of(session.get("model")), _expiry(session))
 
 
 def _session_updated(data: Json) -> ServerEvent:
-    session = _object(data.get("session"))
-    return SessionUpdated(_text(session.get("id")), _text(session.get("model")), _expiry(session))
+    session = object_of(data.get("session"))
+    return SessionUpdated(text_of(session.get("id")), text_of(session.get("model")), _expiry(session))
 
 
 def _expiry(session: Json) -> float | None:
@@ -235,41 +227,42 @@ def _expiry(session: Json) -> float | None:
 
 
 def _error(data: Json) -> ServerEvent:
-    return ErrorEvent(error_of(data.get("error")))
+    details = error_of(data.get("error"))
+    return ErrorEvent(details if details.status else replace(details, status=status_of(data)))
 
 
 def _response_created(data: Json) -> ServerEvent:
-    response = _object(data.get("response"))
+    response = object_of(data.get("response"))
     return ResponseCreated(_required(response, "id", "response.id"), _metadata(response.get("metadata")))
 
 
 def _response_done(data: Json) -> ServerEvent:
-    response = _object(data.get("response"))
-    status, details = response.get("status"), _object(response.get("status_details"))
+    response = object_of(data.get("response"))
+    status, details = response.get("status"), object_of(response.get("status_details"))
     known = isinstance(status, str) and status in _DONE_STATUSES
     error = error_of(details.get("error")) if details.get("error") is not None else None
     if not known and error is None:
-        error = ErrorDetails(message=f"response.done came with the status {_text(status)[:40]!r}")
+        error = ErrorDetails(message=f"response.done came with the status {text_of(status)[:40]!r}")
     return ResponseDone(
         response_id=_required(response, "id", "response.id"),
         status=cast("AnswerStatus", status) if known else "failed",
-        reason=_text(details.get("reason")),
+        reason=text_of(details.get("reason")),
         error=error,
-        output=tuple(_output_item(item) for item in _list(response.get("output"))),
+        output=tuple(_output_item(item) for item in list_of(response.get("output"))),
         usage=usage_of(response.get("usage")),
         metadata=_metadata(response.get("metadata")),
     )
 
 
 def _output_item(value: object) -> OutputItem:
-    item = _object(value)
+    item = object_of(value)
     texts: list[str] = []
-    for part in map(_object, _list(item.get("content"))):
+    for part in map(object_of, list_of(item.get("content"))):
         if part.get("type") in {"output_text", "text"}:
-            texts.append(_text(part.get("text")))
+            texts.append(text_of(part.get("text")))
         elif part.get("type") in {"output_audio", "audio"}:  # text was asked for; an endpoint may speak anyway
-            texts.append(_text(part.get("transcript")))
-    return OutputItem(_text(item.get("id")), _text(item.get("type")), _text(item.get("phase")), tuple(texts))
+            texts.append(text_of(part.get("transcript")))
+    return OutputItem(text_of(item.get("id")), text_of(item.get("type")), text_of(item.get("phase")), tuple(texts))
 
 
 def _output_item_added(data: Json) -> ServerEvent:
@@ -281,21 +274,21 @@ def _output_item_done(data: Json) -> ServerEvent:
 
 
 def _text_delta(data: Json) -> ServerEvent:
-    place = _required(data, "response_id"), _text(data.get("item_id")), _count(data.get("content_index"))
-    return TextDelta(*place, _text(data.get("delta")))
+    place = _required(data, "response_id"), text_of(data.get("item_id")), _count(data.get("content_index"))
+    return TextDelta(*place, text_of(data.get("delta")))
 
 
 def _text_done(data: Json) -> ServerEvent:
-    place = _required(data, "response_id"), _text(data.get("item_id")), _count(data.get("content_index"))
-    return TextDone(*place, _text(data.get("text")))
+    place = _required(data, "response_id"), text_of(data.get("item_id")), _count(data.get("content_index"))
+    return TextDone(*place, text_of(data.get("text")))
 
 
 def _item_added(data: Json) -> ServerEvent:
-    return ItemAdded(_required(_object(data.get("item")), "id", "item.id"))
+    return ItemAdded(_required(object_of(data.get("item")), "id", "item.id"))
 
 
 def _item_done(data: Json) -> ServerEvent:
-    return ItemDone(_required(_object(data.get("item")), "id", "item.id"))
+    return ItemDone(_required(object_of(data.get("item")), "id", "item.id"))
 
 
 def _item_deleted(data: Json) -> ServerEvent:
@@ -306,12 +299,12 @@ def _rate_limits(data: Json) -> ServerEvent:
     return RateLimitsUpdated(
         tuple(
             RateLimit(
-                name=_text(limit.get("name")),
+                name=text_of(limit.get("name")),
                 limit=_number(limit.get("limit")),
                 remaining=_number(limit.get("remaining")),
                 reset_s=_number(limit.get("reset_seconds")),
             )
-            for limit in map(_object, _list(data.get("rate_limits")))
+            for limit in map(object_of, list_of(data.get("rate_limits")))
         )
     )
 
@@ -339,23 +332,8 @@ _READERS: Final[Mapping[str, Callable[[Json], ServerEvent]]] = {
 }
 
 
-def _object(value: object) -> Json:
-    return cast("Json", value) if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[Any]:
-    return cast("list[Any]", value) if isinstance(value, list) else []
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        return ""
-    # JSON may hold half of a surrogate pair, which neither the journal nor a socket can take.
-    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
-
-
 def _required(data: Json, key: str, name: str = "") -> str:
-    text = _text(data.get(key))
+    text = text_of(data.get(key))
     if not text:
         raise _MissingError(name or key)
     return text
@@ -373,4 +351,4 @@ def _number(value: object) -> float:
 
 
 def _metadata(value: object) -> tuple[tuple[str, str], ...]:
-    return tuple((_text(key), _text(item)) for key, item in _object(value).items() if isinstance(item, str))
+    return tuple((text_of(key), text_of(item)) for key, item in object_of(value).items() if isinstance(item, str))

@@ -82,14 +82,15 @@ class ResponseCreate:
 
     Attributes:
         event_id: Ours; a refusal names it (3.8).
-        input: Replaces the conversation as context (3.7). Empty means no context at all.
+        input: Replaces the conversation as context (3.7). Empty means no context at all; None means the whole
+            conversation that the service keeps.
         max_output_tokens: 1..4096.
         metadata: At most 16 pairs; echoed by ``response.created`` and ``response.done``.
         conversation: ``none`` writes nothing to the service's conversation, so such responses may overlap.
     """
 
     event_id: str
-    input: tuple[Message, ...]
+    input: tuple[Message, ...] | None
     max_output_tokens: int
     metadata: tuple[tuple[str, str], ...] = ()
     conversation: Literal["none", "auto"] = "none"
@@ -151,13 +152,23 @@ class SessionUpdated:
 
 @dataclass(frozen=True, slots=True)
 class ErrorDetails:
-    """The ``error`` object of an error event or of a failed response."""
+    """The ``error`` object of an error event or of a failed response.
+
+    Attributes:
+        type: ``invalid_request_error``, ``server_error`` …
+        code: What to decide by (2.6).
+        message: For people; nothing is decided by it.
+        param: What of our event it is about.
+        event_id: Our event.
+        status: HTTP status that a gateway put beside it, or 0 (1.6).
+    """
 
     type: str = ""
     code: str = ""
     message: str = ""
     param: str = ""
     event_id: str = ""
+    status: int = 0
 
 
 @dataclass(frozen=True, slots=True)

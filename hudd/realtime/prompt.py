@@ -27,6 +27,8 @@ _ASK: Final = {"manual": ASK_MANUAL, "change": ASK_CHANGE, "interval": ASK_INTER
 TOKENS_PER_ITEM: Final = 4
 """What an item costs beyond its text."""
 MAX_METADATA: Final = 512
+LATEST_NOTES: Final = 64
+"""So many notes are kept in the order they came, for a conversation that must be told again."""
 
 
 def estimate_tokens(text: str) -> int:
@@ -34,17 +36,19 @@ def estimate_tokens(text: str) -> int:
     return (len(text.encode("utf-8", "replace")) + 3) // 4
 
 
-def compose_instructions(shipped: str, own: str) -> str:
-    """The session's instructions: what hudd ships, then the person's own sentences. Never empty (2.1).
+def compose_instructions(shipped: str, *layers: str) -> str:
+    """The session's instructions: what hudd ships, then the person's own layers. Never empty (2.1).
+
+    They stay the same until a restart or reload, because they are the beginning of every request.
 
     Args:
         shipped: Content of ``hudd/data/instructions.txt``.
-        own: ``[notes] instructions``.
+        layers: The text of ``[notes] profile``, then ``[notes] instructions``; empty ones are left out.
 
     Raises:
-        ValueError: When both are empty.
+        ValueError: When all are empty.
     """
-    text = "\n\n".join(part.strip() for part in (shipped, own) if part.strip())
+    text = "\n\n".join(part.strip() for part in (shipped, *layers) if part.strip())
     if not text:
         raise ValueError("the session's instructions are empty")
     return text
@@ -59,18 +63,36 @@ class WindowHistory:
     """
 
     def __init__(self, *, history_tokens: int, retention_ratio: float) -> None:
+        self._ratio = retention_ratio
+        self._most = history_tokens
         self._limit = history_tokens
         self._kept = int(history_tokens * retention_ratio)
         self._notes: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+        self._latest: list[tuple[str, str]] = []
 
     def remember(self, source: str, text: str) -> None:
         """Add a note of a source. An empty one, and one that alone passes the limit, is not kept."""
         text = text.strip()
         tokens = estimate_tokens(text) + TOKENS_PER_ITEM
-        if not text or tokens > self._limit:
+        if not text or tokens > self._most:
             return
         notes = self._notes[source]
         notes.append((text, tokens))
+        self._latest = [*self._latest[-LATEST_NOTES + 1 :], (source, text)]
+        self._cut(source)
+
+    def set_limit(self, history_tokens: int) -> None:
+        """Change the limit, because the cache pays less or more than before; what is longer is cut at once.
+
+        The newest note of a source stays even where it alone is longer than this limit.
+        """
+        self._limit = history_tokens
+        self._kept = int(history_tokens * self._ratio)
+        for source in self._notes:
+            self._cut(source)
+
+    def _cut(self, source: str) -> None:
+        notes = self._notes[source]
         if sum(size for _, size in notes) > self._limit:
             # The newest stays even where it alone is above the share: without it nobody could tell what changed.
             while len(notes) > 1 and sum(size for _, size in notes) > self._kept:
@@ -80,12 +102,24 @@ class WindowHistory:
         """Drop the notes of one source, or of all."""
         if source is None:
             self._notes.clear()
+            self._latest.clear()
         else:
             self._notes.pop(source, None)
+            self._latest = [(name, text) for name, text in self._latest if name != source]
 
     def messages(self, source: str) -> tuple[Message, ...]:
         """The notes of a source as items, oldest first; equal texts make equal items."""
         return tuple(Message("assistant", (TextPart(text),)) for text, _ in self._notes.get(source, ()))
+
+    def latest(self, tokens: int) -> tuple[tuple[str, str], ...]:
+        """The newest notes of all sources as ``(source, text)``, oldest first, up to about so many tokens."""
+        chosen: list[tuple[str, str]] = []
+        for source, text in reversed(self._latest):
+            tokens -= estimate_tokens(text) + TOKENS_PER_ITEM
+            if tokens < 0:
+                break
+            chosen.append((source, text))
+        return tuple(reversed(chosen))
 
     def tokens(self, source: str) -> int:
         """About how many tokens ``messages`` has."""
@@ -103,16 +137,42 @@ def build(question: Question, history: WindowHistory, *, event_id: str, max_outp
         event_id: Ours; an error names it.
         max_output_tokens: Longest answer.
     """
-    name = question.source.name
-    pictures = question.pictures
-    parts: list[TextPart | ImagePart] = [TextPart(f"{_headline(question)}\n{_ASK[question.trigger]}")]
-    parts += [ImagePart(picture.media_type, picture.data) for picture in pictures]
     return ResponseCreate(
         event_id=event_id,
-        input=(Message("system", (TextPart(FRAME),)), *history.messages(name), Message("user", tuple(parts))),
+        input=(frame_message(), *history.messages(question.source.name), question_message(question)),
         max_output_tokens=max_output_tokens,
-        metadata=(("snap", question.id[:MAX_METADATA]), ("source", name[:MAX_METADATA])),
+        metadata=_metadata(question),
     )
+
+
+def build_in_conversation(question: Question, *, event_id: str, max_output_tokens: int) -> ResponseCreate:
+    """The request for one question whose pictures are an item of the service's conversation already.
+
+    The arguments are those of ``build``.
+    """
+    return ResponseCreate(
+        event_id=event_id,
+        input=None,
+        max_output_tokens=max_output_tokens,
+        metadata=_metadata(question),
+        conversation="auto",
+    )
+
+
+def frame_message(item_id: str = "") -> Message:
+    """The item in front of everything else: what follows is material, never an instruction."""
+    return Message("system", (TextPart(FRAME),), item_id)
+
+
+def question_message(question: Question, item_id: str = "") -> Message:
+    """What varies from question to question, the pictures last."""
+    parts: list[TextPart | ImagePart] = [TextPart(f"{_headline(question)}\n{_ASK[question.trigger]}")]
+    parts += [ImagePart(picture.media_type, picture.data) for picture in question.pictures]
+    return Message("user", tuple(parts), item_id)
+
+
+def _metadata(question: Question) -> tuple[tuple[str, str], ...]:
+    return ("snap", question.id[:MAX_METADATA]), ("source", question.source.name[:MAX_METADATA])
 
 
 def _headline(question: Question) -> str:

@@ -28,6 +28,10 @@ LONGEST_ASKED_S: Final = 3600.0
 
 # The service answers these when waiting helps; a gateway may put them behind a status that says otherwise.
 RETRY_CODES: Final = frozenset({"rate_limit_exceeded", "inference_rate_limit_exceeded", "session_expired"})
+MODEL_CODES: Final = frozenset({"model_not_found", "invalid_model", "DeploymentNotFound", "OpperationNotSupported"})
+"""The model is the trouble; another one may be there. The last is spelt so on the wire (1.6)."""
+REFUSING_HTTP: Final = FATAL_HTTP | {402, 405, 410, 426}
+"""Beside the documented ones those that gateways use for no credit, a wrong address and an interface that is gone."""
 FATAL_CLOSES: Final = frozenset({CLOSE_BAD_KEY, CLOSE_BAD_REQUEST, CLOSE_NO_MODEL})
 
 
@@ -39,14 +43,29 @@ def is_fatal(*, code: str = "", http_status: int | None = None, close_code: int 
         http_status: Status of a refused upgrade.
         close_code: Code of the close frame.
     """
-    if code in FATAL_CODES:
+    if code in FATAL_CODES or code in MODEL_CODES:
         return True
     if code in RETRY_CODES:
         return False
     if http_status:
         # A redirect is not followed: the key must not go to an address that nobody named.
-        return http_status in FATAL_HTTP or 300 <= http_status < 400
+        return http_status in REFUSING_HTTP or 300 <= http_status < 400
     return close_code in FATAL_CLOSES
+
+
+def is_model_gone(error: UpstreamError) -> bool:
+    """Tell whether another model may help: this one is retired, unknown, or not for this key."""
+    if error.code in FATAL_CODES or error.code in MODEL_CODES:
+        return error.code in MODEL_CODES
+    return error.fatal and not error.http_status and error.close_code == CLOSE_NO_MODEL
+
+
+def is_refused_request(error: UpstreamError) -> bool:
+    """Tell whether an error before the session exists is about what we asked for: it would be refused for ever.
+
+    For endpoints that give no code and neither close nor open the session.
+    """
+    return error.type == "invalid_request_error" and error.code not in RETRY_CODES
 
 
 def code_of_close_reason(reason: str) -> str:
@@ -96,6 +115,7 @@ class Backoff:
         ready_s: float = 0.0,
         answered: bool = False,
         retry_after_s: float | None = None,
+        longest_s: float = LONGEST_DELAY_S,
     ) -> Verdict:
         """Judge the end of a connection, or a try that never opened one.
 
@@ -105,6 +125,7 @@ class Backoff:
             ready_s: How long the session was ready.
             answered: Whether an answer was completed in it.
             retry_after_s: What the server asked for.
+            longest_s: Longest delay of our own, for times when a quick return is likely.
         """
         if answered or ready_s >= STEADY_S:
             self.reset()
@@ -113,7 +134,7 @@ class Backoff:
             self._short_lives = self._short_lives + 1 if short else 0
         if error.fatal:
             return Verdict("stop", 0.0, "needs_attention")
-        ceiling = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(self._failures, 10))
+        ceiling = min(longest_s, FIRST_DELAY_S * 2.0 ** min(self._failures, 10))
         self._failures += 1
         delay = self._random() * ceiling
         if retry_after_s is not None:

@@ -6,18 +6,17 @@ service may quote and which must reach neither journal nor log.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, cast
+from typing import Final
 
 from hudd.errors import LinkError, LinkRefusedError
 from hudd.model import UpstreamError
-from hudd.protocol.codec import error_of
+from hudd.protocol.error_objects import error_of
 from hudd.protocol.events import ErrorDetails
 from hudd.protocol.vocabulary import FATAL_CODES
-from hudd.realtime.retry import code_of_close_reason, is_fatal
+from hudd.realtime.retry import code_of_close_reason, is_fatal, is_refused_request
 
 _BILLING: Final = "add credit or raise the limit in the account's billing page, then run `hudctl resume`."
 _MODEL: Final = "set [realtime] model to one that your account may use, then run `hudctl reload`."
@@ -62,6 +61,7 @@ BY_HTTP: Final[Mapping[int, str]] = {
     400: "The endpoint refused the request (HTTP 400); check [realtime] url and model.",
     401: "The endpoint refused the key (HTTP 401); set a valid one (HUDD_REALTIME_KEY or [realtime] key_file) and "
     "run `hudctl reload`.",
+    402: f"The account has no credit at this endpoint (HTTP 402); {_BILLING}",
     403: "The key has no access to this endpoint or model (HTTP 403); use another key or model, then run "
     "`hudctl reload`.",
     404: "There is no Realtime endpoint at this address (HTTP 404); check [realtime] url.",
@@ -83,7 +83,8 @@ BY_CLOSE: Final[Mapping[int, str]] = {
     1015: "The connection's encryption failed; hudd connects again.",
     3000: "The service refused the key; set a valid one (HUDD_REALTIME_KEY or [realtime] key_file) and run "
     "`hudctl reload`.",
-    4000: "The service refused the session; check [realtime] url and model, then run `hudctl reload`.",
+    4000: "The service refused the session; check [realtime] url and model, then run "
+        "`hudctl reload`.",
     4004: f"The model is retired, or this key has no access to it; {_MODEL}",
 }
 
@@ -101,15 +102,21 @@ _KEY = re.compile(r"\b(sk-|sk_|ek-|ek_|Bearer )[A-Za-z0-9_*.\-]{4,}")
 _LONGEST_RAW: Final = 2000
 
 
-def explain_error(error: ErrorDetails, *, configuring: bool = False, http_status: int | None = None) -> UpstreamError:
+def explain_error(
+    error: ErrorDetails, *, opening: bool = False, configuring: bool = False, http_status: int | None = None
+) -> UpstreamError:
     """Put an error object of the service into words.
 
     Args:
         error: As it came.
+        opening: True before the session is ready: a status that a gateway put into the error is then that of a
+            refused connection (realtime-protocol 1.6). Later it is one of a single request, and decides nothing.
         configuring: True when it answers our ``session.update``: the same update would be refused for ever, so
             this is fatal unless the service itself has trouble.
         http_status: Set when it came as the body of a refused upgrade.
     """
+    if http_status is None and opening and error.status:
+        http_status = error.status
     fatal = is_fatal(code=error.code, http_status=http_status)
     sentence = BY_CODE.get(error.code) or _http_sentence(http_status)
     if not sentence and error.type == "server_error":
@@ -147,7 +154,10 @@ def explain_close(code: int, reason: str, cause: UpstreamError | None = None) ->
     error_code = code_of_close_reason(reason)
     if cause is not None:
         fatal = cause.fatal or is_fatal(code=cause.code, close_code=code) or error_code in FATAL_CODES
-        return replace(cause, close_code=code, close_reason=clean, fatal=fatal)
+        sentence = cause.sentence
+        if fatal and not (cause.fatal or cause.code in BY_CODE or cause.http_status):
+            sentence = BY_CODE.get(error_code) or BY_CLOSE.get(code) or sentence
+        return replace(cause, close_code=code, close_reason=clean, fatal=fatal, sentence=sentence)
     sentence = BY_CODE.get(error_code) or BY_CLOSE.get(code)
     kind = reason.strip().partition(".")[0] if error_code else ""
     return UpstreamError(
@@ -170,7 +180,7 @@ def explain_refusal(error: LinkError) -> UpstreamError:
         return UpstreamError(sentence=str(error), fatal=True)
     if not error.status:
         return UpstreamError(sentence=str(error))
-    details = _body_error(error.body)
+    details = error_of(error.body)
     if details.code in BY_CODE or _http_sentence(error.status):
         return explain_error(details, http_status=error.status)
     return replace(explain_error(details, http_status=error.status), sentence=str(error))
@@ -179,6 +189,36 @@ def explain_refusal(error: LinkError) -> UpstreamError:
 def explain_timeout(step: str, seconds: float) -> UpstreamError:
     """Put a step that took too long into words. ``step`` is a key of ``BY_STEP``."""
     return UpstreamError(sentence=BY_STEP[step].format(s=seconds), code="timeout", param=step)
+
+
+def explain_silence(failure: UpstreamError | None, step: str, seconds: float) -> UpstreamError:
+    """Put an opening that led to nothing into words.
+
+    Args:
+        failure: The error that came meanwhile, or None.
+        step: What did not come, as for ``explain_timeout``.
+        seconds: How long was waited.
+    """
+    if failure is None:
+        return explain_timeout(step, seconds)
+    if failure.fatal or step != "session.created" or not is_refused_request(failure):
+        return failure
+    named = failure.code or failure.type
+    return replace(
+        failure,
+        fatal=True,
+        sentence=f"The service refused the session ({named}); check [realtime] url and model, then run "
+        "`hudctl reload`.",
+    )
+
+
+def explain_fallback(gone: UpstreamError, model: str, instead: str) -> UpstreamError:
+    """Put the step to another model into words. The raw part stays that of the refusal."""
+    sentence = (
+        f"The model {model} is not offered any more; hudd uses {instead} of [realtime] fallback_models: set [realtime] "
+        "model to make that lasting."
+    )
+    return replace(gone, sentence=sentence, fatal=False)
 
 
 def explain_withheld(reasons: Sequence[str]) -> UpstreamError:
@@ -202,19 +242,6 @@ def _http_sentence(status: int | None) -> str:
     if status >= 500:
         return f"The endpoint has trouble of its own (HTTP {status}); hudd tries again."
     return BY_HTTP.get(status, "")
-
-
-def _body_error(body: str) -> ErrorDetails:
-    """The error object in the body of a refusal: ``{"error": {...}}``, or nothing."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):  # a page for people, or cut off
-        return ErrorDetails(message=body)
-    if not isinstance(value, dict):
-        return ErrorDetails(message=body)
-    data = cast("dict[str, Any]", value)
-    details = error_of(data.get("error") if isinstance(data.get("error"), dict) else data)
-    return details if details != ErrorDetails() else ErrorDetails(message=body)
 
 
 def _clean(text: str) -> str:

@@ -16,7 +16,7 @@ from hudd.engine import ocr
 from hudd.engine.errors import ReaderError
 from hudd.engine.ocr import GreySheet, NoReader, TextReader, best_reader, find_tessdata, lines_of_tsv, reader_advice
 from hudd.engine.picture import Page, decode
-from hudd.engine.writer import Area
+from hudd.engine.findings import Area
 
 LINES = [
     "Quarterly report of the larkspur project",

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hudd.engine.evidence import find_evidence
+from hudd.engine.findings import Area, PictureFacts, Reading, TextLine
 from hudd.engine.phrases import clean, is_error, place_of, shorten
-from hudd.engine.writer import Area, PictureFacts, Reading, TextLine, new_lines, write_note
+from hudd.engine.writer import new_lines, write_note
 
 WIDTH, HEIGHT = 1280, 720
 

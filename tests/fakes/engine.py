@@ -13,7 +13,7 @@ from typing import Any
 
 from hudd.engine.accounting import CacheMode, PromptCache
 from hudd.engine.answers import Answerer
-from hudd.engine.commands import Ask, Close, Command, DialogueOptions, Forget, Send, SendRaw
+from hudd.engine.commands import Ask, Command, DialogueOptions, End, Forget, Send, SendRaw
 from hudd.engine.dialogue import Dialogue
 from hudd.engine.faults import Faults, parse_fault
 from hudd.engine.options import EngineOptions
@@ -67,8 +67,8 @@ class Talk:
         self.now = 1000.0
         self.asked: list[Ask] = []
         self.forgotten: list[str] = []
-        self.closed: Close | None = None
-        self.raw: list[str] = []
+        self.closed: End | None = None
+        self.raw: list[bytes] = []
         self.seen: list[dict[str, Any]] = []
         self.dialogue = Dialogue(
             model,

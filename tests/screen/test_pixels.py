@@ -240,16 +240,34 @@ def test_colours_come_out_as_they_were() -> None:
 def test_the_longest_side_is_what_the_settings_say(
     size: tuple[int, int], long_side: int, expected: tuple[int, int]
 ) -> None:
-    assert scaled(Canvas(*size).shot(), long_side).size == expected
+    for half_colour in (False, True):
+        assert scaled(Canvas(*size).shot(), long_side, half_colour=half_colour).size == expected
 
 
 @given(st.integers(1, 900), st.integers(1, 900), st.integers(256, 800))
 @settings(max_examples=40, deadline=None)
 def test_any_frame_fits_the_longest_side(width: int, height: int, long_side: int) -> None:
     shot = Shot(Source("monitor", "x", (0, 0, width, height)), bytes(width * height * 4), width, height, 0.0, 0)
-    got = scaled(shot, long_side).size
-    assert max(got) == min(long_side, max(width, height))
-    assert min(got) >= 1
+    for half_colour in (False, True):
+        got = scaled(shot, long_side, half_colour=half_colour).size
+        assert max(got) == min(long_side, max(width, height))
+        assert min(got) >= 1
+
+
+@pytest.mark.parametrize("size", [(960, 480), (1281, 641), (1920, 1080), (2001, 1001)])
+@pytest.mark.parametrize("long_side", [640, 641, 900])
+def test_colours_at_half_resolution_stay_true(size: tuple[int, int], long_side: int) -> None:
+    canvas = Canvas(*size, colour=0xF4F0E8).fill((0, 0, size[0] // 2, size[1]), 0x205090)
+    canvas.fill((size[0] // 2 + 40, 40, 200, 200), 0xCC2010)
+    whole = scaled(canvas.shot(), long_side)
+    half = scaled(canvas.shot(), long_side, half_colour=True).convert("RGB")
+    for x in range(0, whole.width, 7):
+        for y in range(0, whole.height, 7):
+            # Right at an edge colours may bleed by a pixel; everywhere else both ways agree.
+            area = whole.crop((x - 4, y - 4, x + 5, y + 5)).getextrema()
+            if all(high - low <= 2 for low, high in area):  # type: ignore[operator,misc]
+                pairs = zip(whole.getpixel((x, y)), half.getpixel((x, y)), strict=True)  # type: ignore[arg-type]
+                assert all(abs(a - b) <= 4 for a, b in pairs)
 
 
 def test_a_picture_tells_where_it_came_from() -> None:

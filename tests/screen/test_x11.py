@@ -101,13 +101,16 @@ def test_nobody_reading_costs_a_few_events_not_thousands(server: XServer, watch:
 
 def test_a_window_is_where_its_frame_is(server: XServer, watch: X11Watch, tmp_path: Path) -> None:
     server.start("openbox")
+    server.run("sh", "-c", "until xprop -root _NET_SUPPORTING_WM_CHECK | grep -q 0x; do sleep 0.05; done")
     told = tmp_path / "window"
     server.start("xterm", "-geometry", "40x5+100+120", "-e", "sh", "-c", f"echo $WINDOWID > {told}; sleep 60")
     window = int(wait_for(told))
     end = time.monotonic() + 10
-    while (rect := watch.window_rect(window)) is None or rect[3] < 80:  # until openbox has put its frame around it
+    while (rect := watch.window_rect(window)) is None:
         assert time.monotonic() < end
         time.sleep(0.05)
+    inner = watch._windows.core.GetGeometry(window).reply()
+    assert rect[3] >= inner.height + 10, "the title bar is part of the frame"
     left, top, width, _ = rect
     # openbox puts its frame where the window asked to be; title bar and borders are part of it.
     assert abs(left - 100) <= 5

@@ -1,0 +1,55 @@
+"""Which model is asked, and what its name tells about it. Pure.
+
+Names are opaque to us but for their last part: a gateway puts a vendor in front, and an Azure deployment is called as
+its owner likes (realtime-protocol 1.6).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+_GENERATION: Final = re.compile(r"gpt-realtime-(\d{1,2})(?:\.\d+)?(?:-.+)?")
+"""``gpt-realtime-2.1-mini`` has a generation; in ``gpt-realtime-2025-08-28`` the number is a year."""
+FIRST_WITH_REASONING: Final = 2
+
+
+def last_part(model: str) -> str:
+    """The name without a vendor prefix: ``openai/gpt-realtime-2`` is ``gpt-realtime-2``."""
+    return model.rpartition("/")[2]
+
+
+def takes_reasoning(model: str) -> bool:
+    """Whether a model accepts ``reasoning``; others reject the whole update over it (realtime-protocol 2.4)."""
+    match = _GENERATION.fullmatch(last_part(model))
+    return match is not None and int(match[1]) >= FIRST_WITH_REASONING
+
+
+class Models:
+    """The model in use, and those that follow when it is gone.
+
+    Args:
+        first: ``[realtime] model``.
+        fallback: ``[realtime] fallback_models``, tried in this order.
+    """
+
+    def __init__(self, first: str, fallback: Sequence[str] = ()) -> None:
+        self._names = (first, *(name for name in dict.fromkeys(fallback) if name != first))
+        self._at = 0
+
+    @property
+    def current(self) -> str:
+        """The one to ask now."""
+        return self._names[self._at]
+
+    def give_up(self) -> str:
+        """The one in use is gone: go on to the next. Returns its name, or '' when there is none left."""
+        if self._at + 1 >= len(self._names):
+            return ""
+        self._at += 1
+        return self.current
+
+    def reset(self) -> None:
+        """Begin with the first again: a person acted."""
+        self._at = 0

@@ -1,0 +1,335 @@
+"""A desk to look at: a screen without pixels, its pixel work, and eyes and capture over a clock that a test moves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from hudd.config.settings import GateSettings, ScreenSettings
+from hudd.errors import CaptureError, HuddError, NoDisplayError, PictureError
+from hudd.flow.capture import Capture
+from hudd.flow.counters import Counters
+from hudd.flow.eyes import Eyes
+from hudd.flow.mailbox import Mailbox
+from hudd.flow.watcher import Look
+from hudd.model import Picture, Question, Shot, Source
+from hudd.policy.facts import Facts
+from hudd.screen.change import Change, Tiles
+from hudd.screen.source import Rect, Screen, ScreenStatus
+from tests.fakes.clock import ManualClock, settle
+
+T = TypeVar("T")
+Hook = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Print:
+    """A fingerprint: what the frame showed."""
+
+    hash: str
+
+
+class Desk:
+    """Monitors that show a text each, with damage events over a real descriptor when wanted.
+
+    Attributes:
+        shown: Monitor → what it shows. Set it by ``show``, so that damage is told.
+        damage: Whether changes are told.
+        missing: Opening fails so often with "no display".
+        lost: Every call fails, as when the server died.
+        restless: Changes at each look, as a spinner does.
+        broken: Monitors whose frames cannot be taken.
+        on_grab, on_encode: Called in the capture thread in the middle of the work.
+    """
+
+    def __init__(self, *monitors: str, damage: bool = False) -> None:
+        self.shown = {name: f"{name} 0" for name in monitors or ("eDP-1",)}
+        self.damage = damage
+        self.missing = 0
+        self.lost = False
+        self.restless = False
+        self.broken: set[str] = set()
+        self.windows: dict[int, Rect] = {}
+        self.on_open: Hook | None = None
+        self.on_grab: Hook | None = None
+        self.on_encode: Hook | None = None
+        self.encode_error: PictureError | None = None
+        self.opened: list[DeskScreen] = []
+        self.tries = 0
+        self.grabs: list[str] = []
+        self.grabbed_at: list[float] = []
+        self.drains = 0
+        self.ignored: list[tuple[Rect, ...]] = []
+        self.threads: set[str] = set()
+        self.now: Callable[[], float] = lambda: 0.0
+
+    def open(self) -> Screen:
+        self.tries += 1
+        if self.on_open is not None:
+            self.on_open()
+        if self.missing:
+            self.missing -= 1
+            raise NoDisplayError("There is no display.")
+        self.lost = False
+        screen = DeskScreen(self)
+        self.opened.append(screen)
+        return screen
+
+    def show(self, monitor: str, text: str) -> None:
+        self.shown[monitor] = text
+        self.tell()
+
+    def tell(self) -> None:
+        """Make the descriptor readable: something was drawn, or the server died."""
+        for screen in self.opened:
+            screen.tell()
+
+    def source(self, name: str) -> Source:
+        left = 1920 * list(self.shown).index(name)
+        return Source("monitor", name, (left, 0, 1920, 1080))
+
+
+class DeskScreen:
+    """An open view of a desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.closed = 0
+        self.told = False
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+
+    def tell(self) -> None:
+        if self.desk.damage and not self.closed and not self.told:
+            self.told = True
+            self._writer.send(b"!")
+
+    def sources(self) -> tuple[Source, ...]:
+        self._check()
+        self.take_damage()  # as the X back end does: it reads events to learn of plugged monitors
+        return tuple(self.desk.source(name) for name in self.desk.shown)
+
+    def grab(self, source: Source, *, epoch: int, captured_at: float) -> Shot:
+        desk = self.desk
+        desk.threads.add(threading.current_thread().name)
+        self._check()
+        desk.grabs.append(source.name)
+        desk.grabbed_at.append(desk.now())
+        if desk.on_grab is not None:
+            desk.on_grab()
+        if source.name in desk.broken:
+            raise CaptureError(f"The monitor {source.name} could not be read.")
+        if desk.restless:
+            desk.show(source.name, f"{source.name} turn {len(desk.grabs)}")
+        return Shot(source, desk.shown[source.name].encode(), 1920, 1080, captured_at, epoch, grab_ms=9.0)
+
+    def damage_fd(self) -> int | None:
+        return self._reader.fileno() if self.desk.damage else None
+
+    def take_damage(self) -> tuple[Rect, ...]:
+        self._check()
+        self.desk.drains += 1
+        if not self.told:
+            return ()
+        with contextlib.suppress(BlockingIOError):
+            self._reader.recv(100)
+        self.told = False
+        return ((0, 0, 10, 10),)
+
+    def window_rect(self, window: int) -> Rect | None:
+        self._check()
+        return self.desk.windows.get(window)
+
+    def status(self) -> ScreenStatus:
+        return ScreenStatus("desk", "", damage=self.desk.damage)
+
+    def close(self) -> None:
+        self.closed += 1
+        self._reader.close()
+        self._writer.close()
+
+    def _check(self) -> None:
+        if self.desk.lost or self.closed:
+            raise NoDisplayError("The display is gone.")
+
+
+class DeskPixels:
+    """Pixel work on texts: everything differs, or nothing."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+
+    def fingerprint(self, shot: Shot, previous: Any) -> Print:
+        return Print(bytes(shot.pixels).decode())
+
+    def compare(self, now: Print, before: Print, *, ignored: Sequence[Rect]) -> Change:
+        self.desk.ignored.append(tuple(ignored))
+        if now == before or ignored:
+            return Change(Tiles(4, 4), ignored=now != before)
+        return Change(Tiles.full(4, 4), (0, 0, 1920, 1080), 1.0, 16)
+
+    def encode(self, shot: Shot, *, frame_hash: str) -> Picture:
+        self.desk.threads.add(threading.current_thread().name)
+        if self.desk.on_encode is not None:
+            self.desk.on_encode()
+        if self.desk.encode_error is not None:
+            raise self.desk.encode_error
+        return Picture(
+            source=shot.source,
+            media_type="image/jpeg",
+            data=bytes(shot.pixels),
+            width=1280,
+            height=720,
+            scale=0.67,
+            hash=frame_hash,
+            captured_at=shot.captured_at,
+            epoch=shot.epoch,
+            grab_ms=shot.grab_ms,
+        )
+
+
+class CountingEyes(Eyes):
+    """Eyes that know whether somebody waits for the capture thread."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.busy = 0
+
+    async def open(self) -> tuple[ScreenStatus, tuple[Source, ...]]:
+        return await self._counted(super().open())
+
+    async def close(self) -> None:
+        await self._counted(super().close())
+
+    async def sources(self) -> tuple[Source, ...]:
+        return await self._counted(super().sources())
+
+    async def look(self, source: Source, **arguments: Any) -> Look:
+        return await self._counted(super().look(source, **arguments))
+
+    async def encode(self, look: Look) -> Picture:
+        return await self._counted(super().encode(look))
+
+    async def window_rects(self, windows: Sequence[int]) -> tuple[Rect, ...]:
+        return await self._counted(super().window_rects(windows))
+
+    async def _counted(self, work: Awaitable[T]) -> T:
+        self.busy += 1
+        try:
+            return await work
+        finally:
+            self.busy -= 1
+
+
+class Watch:
+    """A capture stage with everything around it."""
+
+    def __init__(self, desk: Desk, *, screen: ScreenSettings, gate: GateSettings, clock: ManualClock) -> None:
+        self.desk = desk
+        self.clock = clock
+        desk.now = clock.monotonic
+        self.facts = Facts()
+        self.mailbox = Mailbox()
+        self.counters = Counters()
+        self.eyes = CountingEyes(open_screen=desk.open, pixels=DeskPixels(desk), gate=gate, clock=clock)
+        self.alive: set[int] = set()
+        self.states: list[str] = []
+        self.troubles: list[str] = []
+        self.ids = 0
+        self.capture = Capture(
+            eyes=self.eyes,
+            settings=screen,
+            facts=self.facts,
+            mailbox=self.mailbox,
+            counters=self.counters,
+            new_id=self._new_id,
+            alive=lambda pid: pid in self.alive,
+            on_state=lambda: self.states.append(self.capture.facts().state),
+            on_trouble=self._trouble,
+            clock=clock,
+        )
+
+    def _new_id(self) -> str:
+        self.ids += 1
+        return f"auto-{self.ids}"
+
+    def _trouble(self, error: HuddError) -> None:
+        self.troubles.append(str(error))
+
+    async def quiet(self) -> None:
+        """Let everything run on until it waits for time, for damage or for a person."""
+        while True:
+            await settle()
+            if not self.eyes.busy:
+                return
+            await asyncio.sleep(0.0005)  # what is awaited happens in the capture thread, which sets no event
+
+    async def wait(self, seconds: float) -> None:
+        """Let time pass, one timer after the other; the capture thread gets none of it."""
+        await self.quiet()
+        end = self.clock.monotonic() + seconds
+        while (due_s := self.clock.next_due_s) is not None and self.clock.monotonic() + due_s <= end:
+            await self.clock.advance(due_s)
+            await self.quiet()
+        await self.clock.advance(max(0.0, end - self.clock.monotonic()))
+        await self.quiet()
+
+    def taken(self) -> list[Question]:
+        """Empty the mailbox, as the conversation does."""
+        found: list[Question] = []
+        while (question := self.mailbox.take_nowait()) is not None:
+            found.append(question)
+        return found
+
+    def texts(self) -> list[str]:
+        """What the pictures in the mailbox show; empties it."""
+        return [question.pictures[0].data.decode() for question in self.taken()]
+
+
+@asynccontextmanager
+async def watching(
+    desk: Desk | None = None,
+    *,
+    screen: ScreenSettings | None = None,
+    clock: ManualClock | None = None,
+    held: tuple[Any, ...] = (),
+    **gate: Any,
+) -> AsyncIterator[Watch]:
+    """A capture stage that runs for the length of a block; the first frame is on its way unless a reason holds."""
+    settings = replace(GateSettings(settle_s=0.4, max_settle_s=3.0, min_interval_s=2.0), **gate)
+    watch = Watch(
+        desk or Desk(), screen=screen or ScreenSettings(), gate=settings, clock=clock or ManualClock()
+    )
+    for reason in held:
+        watch.facts.set(reason, True)
+    task = asyncio.create_task(watch.capture.run())
+    try:
+        await watch.wait(0.1)
+        yield watch
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def from_thread(work: Hook) -> Hook:
+    """A hook for the capture thread: does the work on the loop and waits until it is done."""
+    loop = asyncio.get_running_loop()
+
+    def hook() -> None:
+        done = threading.Event()
+
+        def there() -> None:
+            work()
+            done.set()
+
+        loop.call_soon_threadsafe(there)
+        assert done.wait(10)
+
+    return hook
