@@ -46,12 +46,11 @@ def build_parser() -> argparse.ArgumentParser:
     add("status", "Tell what hudd does now, why it is not sending, what it has cost today.")
     _add_notes(add("notes", "Print notes of the past."))
     _add_follow(add("follow", "Print new notes as they are written; catch up first.", timeout=None))
-    cost = add("cost", "Tell what was spent, and what it would have cost at the service.")
-    _add_range(cost)
-    cost.add_argument("--today", action="store_true", help="since midnight (the default)")
+    _add_cost(add("cost", "Tell what was spent, and what it would have cost at the service."))
     errors = add("errors", "List what went wrong, newest first.")
     _add_range(errors)
     errors.add_argument("--limit", type=int, default=20, metavar="N", help="at most so many (default 20)")
+    _add_keeping(add)
     _add_pause(add("pause", "Let no picture leave until resumed, or for a while."))
     add("resume", "End a pause; try a stopped connection again.")
     wait = add("wait", "Wait until hudd is ready, connected, or has written a note.", timeout=30.0)
@@ -87,10 +86,38 @@ def _add_notes(notes: argparse.ArgumentParser) -> None:
 
 
 def _add_follow(follow: argparse.ArgumentParser) -> None:
-    follow.add_argument("--since", metavar="TIME", help="catch up from this time (default: only new notes)")
+    follow.add_argument("--since", metavar="TIME", help="catch up from this time (default: the last ten notes)")
     follow.add_argument("--after", type=int, metavar="SEQ", help="catch up after this note number")
     follow.add_argument("--all", action="store_true", help="also answers that said nothing new, and failed ones")
     follow.add_argument("--limit", type=int, default=0, metavar="N", help="stop after so many notes")
+
+
+def _add_cost(cost: argparse.ArgumentParser) -> None:
+    _add_range(cost)
+    cost.add_argument("--today", action="store_true", help="since midnight (the default)")
+    cost.add_argument("--month", action="store_true", help="since the first of the month")
+    cost.add_argument("--by", metavar="KEYS", help="split by day, hour, model, trigger; several with commas")
+    cost.add_argument("--csv", action="store_true", help="print the rows for a spreadsheet")
+    cost.add_argument("--estimate", action="store_true", help="what each model and memory would cost")
+
+
+def _add_keeping(add: Callable[..., argparse.ArgumentParser]) -> None:
+    mark = add("mark", "Keep a note for ever, whatever the settings remove.")
+    mark.add_argument("seq", type=int, metavar="SEQ", help="its number (see hudctl notes --json)")
+    mark.add_argument("--off", action="store_true", help="keep it no longer than the others")
+    forget = add("forget", "Take the text of notes from everywhere, for good.", timeout=120.0)
+    forget.add_argument("--last", metavar="DURATION", help="what was seen within, for instance, 10m")
+    _add_range(forget)
+    forget.add_argument("--seq", type=int, metavar="N", help="only the note with this number")
+    prune = add("prune", "Remove notes that are too old or too much by the settings.", timeout=120.0)
+    prune.add_argument("--older-than", metavar="DURATION", help="instead of the settings, for instance 30d")
+    prune.add_argument("--dry-run", action="store_true", help="only tell what would go")
+    export = add("export", "Write notes for other programs.", timeout=30.0)
+    export.add_argument("--format", choices=("jsonl", "md", "csv", "ics"), default="jsonl", help="default jsonl")
+    _add_range(export)
+    export.add_argument("-o", "--output", metavar="FILE", help="a private file instead of the output")
+    backup = add("backup", "Copy the journal into a private file while it is in use.", timeout=300.0)
+    backup.add_argument("file", metavar="FILE", help="replaced when the copy is whole")
 
 
 def _add_pause(pause: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self, cast
 
@@ -13,6 +13,7 @@ import zmq
 
 from hudctl.connection import Endpoints, check_protocol, hello_params, new_token, stamp
 from hudctl.errors import DeadlineError, HudctlError, NotRunningError, UsageError, from_reply
+from hudctl.keeping_calls import KeepingCalls, read_note
 from hudd.wire.codec import FrameError, decode_json, encode_request
 from hudd.wire.ids import new_ulid
 from hudd.wire.messages import Note, delta_topic
@@ -31,7 +32,7 @@ _STARTED_MS: Final = 1000
 """A daemon that answers a plain connect finishes ZeroMQ's handshake within this."""
 
 
-class Client:
+class Client(KeepingCalls):
     """Talks to a running daemon. Connects at the first call, and anew after the daemon restarted.
 
     Not for use by two threads at once; make one per thread.
@@ -125,14 +126,14 @@ class Client:
         """
         params = {"snap_id": snap_id or new_ulid(time.time()), "monitor": monitor}
         if on_delta is None:
-            return _note(self._call("snap", params, timeout_s, None))
+            return read_note(self._call("snap", params, timeout_s, None))
         deadline = time.monotonic() + (self.timeout_s if timeout_s is None else timeout_s)
         self._ensure_open(min(deadline, time.monotonic() + HELLO_S))
         topic = "delta/" if monitor is None else delta_topic(monitor)
         pieces = _Pieces(self._new_socket(zmq.SUB), str(params["snap_id"]), topic, on_delta)
         try:
             pieces.subscribe(f"ipc://{self._endpoints.notes}", deadline)
-            note = _note(self._call("snap", params, max(0.0, deadline - time.monotonic()), pieces))
+            note = read_note(self._call("snap", params, max(0.0, deadline - time.monotonic()), pieces))
             pieces.finish(note.text)
         finally:
             pieces.socket.close(linger=0)
@@ -172,7 +173,7 @@ class Client:
             limit=limit,
             reverse=reverse,
         )
-        return [_note(note) for note in cast("list[Any]", found.get("notes") or [])]
+        return [read_note(note) for note in cast("list[Any]", found.get("notes") or [])]
 
     def seq_before(self, moment: float | str) -> int:
         """The number of the newest note before a time; 0 when there is none. For ``Feed(after=…)``."""
@@ -186,9 +187,16 @@ class Client:
         found = self.call("errors", since=since, until=until, limit=limit)
         return cast("list[dict[str, Any]]", found.get("errors") or [])
 
-    def cost(self, *, since: float | str | None = None, until: float | str | None = None) -> dict[str, Any]:
-        """What was spent."""
-        return self.call("cost", since=since, until=until)
+    def cost(
+        self,
+        *,
+        since: float | str | None = None,
+        until: float | str | None = None,
+        by: Sequence[str] | None = None,
+        estimate: bool | None = None,
+    ) -> dict[str, Any]:
+        """What was spent, split by any of day, hour, model, trigger; or what is to be expected."""
+        return self.call("cost", since=since, until=until, by=None if by is None else list(by), estimate=estimate)
 
     def config(self) -> dict[str, Any]:
         """Every setting, its value, and where it came from."""
@@ -367,10 +375,3 @@ def _reply_to(frames: list[bytes], request_id: int) -> dict[str, Any] | None:
     if not isinstance(result, dict):
         raise HudctlError("The daemon's reply has no result.")
     return cast("dict[str, Any]", result)
-
-
-def _note(data: object) -> Note:
-    try:
-        return Note.from_json(cast("Mapping[str, Any]", data))
-    except ValueError as error:
-        raise HudctlError(f"The daemon sent a note that cannot be read: {error}") from error

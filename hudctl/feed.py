@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self, cast
 
@@ -41,6 +41,7 @@ class FeedLink:
         window: X11 window that the notes are printed into, or None.
         streaming: Tell the daemon that this process prints notes.
         wait: Wait for a daemon that is not running yet.
+        on_delta: Called with the snap's id and a piece of its text while that is written, before its note comes.
 
     Raises:
         NotRunningError: There is no daemon, and ``wait`` is False.
@@ -57,6 +58,7 @@ class FeedLink:
         window: int | None,
         streaming: bool,
         wait: bool,
+        on_delta: Callable[[str, str], None] | None = None,
     ) -> None:
         if isinstance(topics, str):
             topics = (topics,)
@@ -69,6 +71,7 @@ class FeedLink:
         endpoints = Endpoints(runtime_dir)
         if not wait:
             endpoints.probe()
+        self._on_delta = on_delta
         self._handed: Cursor | None = None
         self._hello = hello_params(window=window, streaming=streaming) if streaming else None
         self._instance = ""
@@ -79,7 +82,8 @@ class FeedLink:
         self._control.setsockopt(zmq.IMMEDIATE, 1)  # requests do not wait for a daemon that may come
         # The welcome goes last: it proves that all before it are active. ZeroMQ repeats them after a reconnect in the
         # order of the alphabet, where it is last again.
-        for topic in (*self._core.topics, "hb/", self._welcome):
+        deltas = [f"delta/{topic.removeprefix('note/')}" for topic in self._core.topics] if on_delta else []
+        for topic in (*deltas, *self._core.topics, "hb/", self._welcome):
             self._notes.subscribe(topic)
         self._notes.connect(f"ipc://{endpoints.notes}")
         self._control.connect(f"ipc://{endpoints.control}")
@@ -161,6 +165,10 @@ class FeedLink:
                 return
             topic = frames[0].decode("utf-8", "replace")
             body = _object(frames[-1])
+            if topic.startswith("delta/"):
+                if self._on_delta is not None:
+                    self._on_delta(str(body.get("snap_id")), str(body.get("text")))
+                continue
             if topic == self._welcome:
                 check_protocol(body.get("protocol"))
                 self._introduce(str(body.get("instance")))
@@ -224,6 +232,8 @@ class Feed:
         window: X11 window that the notes are printed into (``$WINDOWID`` on a terminal), or None.
         streaming: Tell the daemon that this process prints notes, so that changes of that window are ignored.
         wait: Wait for a daemon that is not running yet, instead of raising.
+        on_delta: Called with the snap's id and a piece of its text while that is written, before its note comes. A slow
+            reader loses pieces; the note has the whole text.
 
     Raises:
         NotRunningError: There is no daemon, and ``wait`` is False.
@@ -240,9 +250,17 @@ class Feed:
         window: int | None = None,
         streaming: bool = False,
         wait: bool = False,
+        on_delta: Callable[[str, str], None] | None = None,
     ) -> None:
         self._link = FeedLink(
-            topics, after, stream, runtime_dir=runtime_dir, window=window, streaming=streaming, wait=wait
+            topics,
+            after,
+            stream,
+            runtime_dir=runtime_dir,
+            window=window,
+            streaming=streaming,
+            wait=wait,
+            on_delta=on_delta,
         )
         self._stopped = False
         self._bell, self._ring = socket.socketpair()

@@ -60,7 +60,7 @@ def render_status(
         ("last", _ages(status), None),
         ("notes", _counts(status), None),
         *_trouble_rows(status),
-        ("cost today", _today(mapping(status.get("cost_today"))), None),
+        *_money_rows(mapping(status.get("cost_today"))),
         ("subscribers", _subscribers(mapping(status.get("subscribers"))), None),
         *_place_rows(status),
     ]
@@ -109,6 +109,8 @@ def _sending_row(status: Mapping[str, Any]) -> _Row:
     sending = mapping(status.get("sending"))
     if not sending:
         return ("sending", "", None)
+    if sending.get("allowed") and sending.get("automatic") is False:
+        return ("sending", "only what you ask for", "yellow")
     if sending.get("allowed"):
         return ("sending", "yes", "green")
     reasons = ", ".join(reason.replace("_", " ") for reason in lines_of(sending.get("reasons")))
@@ -176,10 +178,37 @@ def _trouble_rows(status: Mapping[str, Any]) -> list[_Row]:
     told = [count(counters[name], noun) for name, noun in _TROUBLES.items() if number_or_none(counters.get(name))]
     rows: list[_Row] = [("trouble", ", ".join(told), "yellow")]
     journal = mapping(status.get("journal"))
+    if journal.get("degraded"):
+        rows.append(("journal", line(journal.get("sentence")) or "it cannot be written", "red"))
     if journal.get("set_aside"):
         rows.append(("", f"the old journal was damaged and set aside as {line(journal['set_aside'])}", "red"))
     advice = line(mapping(status.get("reading")).get("advice"))
     return [*rows, ("reading", advice, "yellow")]
+
+
+def _money_rows(cost: Mapping[str, Any]) -> list[_Row]:
+    rows: list[_Row] = [("cost today", _today(cost), None)]
+    stage = line(cost.get("stage"))
+    if stage not in ("", "normal"):
+        rows.append(("", line(cost.get("sentence")), "red" if stage == "nothing" else "yellow"))
+    pacing = mapping(cost.get("pacing"))
+    if stage == "slower" and number_or_none(pacing.get("next_automatic_s")):
+        rows.append(("", f"the next automatic question in {span(pacing['next_automatic_s'])} at the earliest", None))
+    unnoted = mapping(cost.get("unnoted"))
+    if unnoted.get("alarm"):
+        spent = f"{money(unnoted.get('microusd'))} was spent on the last {count(unnoted.get('answers'), 'answer')}"
+        rows.append(("", f"{spent} without a note; hudctl errors tells why", "red"))
+    learnt = mapping(cost.get("learnt"))
+    figures = [
+        f"{line(figure.get('tokens'))} tokens for {count(figure.get('pictures'), 'picture')} (expected "
+        f"{line(figure.get('expected_tokens'))})"
+        for figure in objects(learnt.get("images"))
+    ]
+    if learnt.get("cached_percent") is not None:
+        figures.append(f"{line(learnt['cached_percent'])} % of the input cached")
+    if figures:
+        rows.append(("billed", ", ".join(figures), None))
+    return rows
 
 
 def _today(cost: Mapping[str, Any]) -> str:

@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Any
 
+from hudctl.cost_view import cost_csv, render_cost, render_estimate
 from hudctl.health import render_errors, render_status
 from hudctl.words import (
     Look,
     cells,
     clean,
-    columns,
     days_between,
     hang,
     line,
@@ -31,12 +31,14 @@ from hudctl.words import (
 )
 
 __all__ = [
+    "cost_csv",
     "local_time",
     "money",
     "render_config",
     "render_cost",
     "render_delta",
     "render_errors",
+    "render_estimate",
     "render_note",
     "render_notes",
     "render_snap_footer",
@@ -63,7 +65,7 @@ def _note(note: Mapping[str, Any], look: Look) -> str:
     elif kind == "unchanged":
         text = f"unchanged: {text}" if text else "unchanged"
     elif note.get("complete") is False:
-        text = f"{text} … (cut)"
+        text = f"{text} … (cut)" if text else "(forgotten)"
     # A name as long as the line would leave no room beside it.
     column = cells(head) if not look.width or cells(head) <= look.width // 2 else 4
     if column == 4:
@@ -125,54 +127,6 @@ def render_snap_footer(
         "cut" if note.get("complete") is False else "",
     ]
     return "\n".join(look.paint(row, "dim") for row in wrap(" · ".join(part for part in parts if part), look.width))
-
-
-def render_cost(cost: Mapping[str, Any], *, colour: bool = False, width: int = 80, zone: tzinfo | None = None) -> str:
-    """The answer of ``cost`` as a table, and what the same answers would have cost at the service."""
-    look = Look(colour, width, zone)
-    since, until = cost.get("since"), cost.get("until")
-    if since and until:
-        title = f"Cost from {look.day_time(since)} to {look.day_time(until)}"
-    elif since:
-        title = f"Cost since {look.day_time(since)}"
-    else:
-        title = f"Cost until {look.day_time(until)}" if until else "Cost of everything in the journal"
-    lines = [look.paint(row, "bold") for row in wrap(title, look.width)]
-    rows = objects(cost.get("rows"))
-    if rows:
-        assumed = any(number_or_none(row.get("assumed_microusd")) for row in rows)
-        table = [
-            ("engine", "model", "for", "answers", "input", "image", "cached", "output", "cost", "assumed"),
-            *(_cost_row(row, line(row.get("engine"))) for row in rows),
-            _cost_row(mapping(cost.get("total")), "total"),
-        ]
-        heading, *body, total = columns([row if assumed else row[:-1] for row in table], frozenset(range(3, 10)))
-        lines += [look.paint(heading, "dim"), *body, look.paint(total, "bold")]
-        if assumed:
-            lines += wrap("Assumed is what was reserved for answers that told no usage.", look.width)
-    else:
-        lines.append("No answers.")
-    cap = number_or_none(cost.get("cap_microusd"))
-    if cap is not None:
-        lines.append(f"Cap: {money(cap)} a day.")
-    would = [
-        f"{money(item.get('microusd'))} with {line(item.get('model'))}" for item in objects(cost.get("if_service"))
-    ]
-    if would:
-        dated = f" (prices of {line(cost['prices_date'])})" if cost.get("prices_date") else ""
-        lines += wrap(f"At the service the local answers would have cost {', '.join(would)}{dated}.", look.width)
-    return "\n".join(lines)
-
-
-def _cost_row(row: Mapping[str, Any], first: str) -> tuple[str, ...]:
-    def tokens(name: str) -> str:
-        number = number_or_none(row.get(name))
-        return "" if number is None else f"{number:,}"
-
-    named = (line(row.get("model")), line(row.get("trigger")))
-    names = ("answers", "input_tokens", "image_tokens", "cached_tokens", "output_tokens")
-    assumed = money(row["assumed_microusd"]) if number_or_none(row.get("assumed_microusd")) else ""
-    return (first, *named, *(tokens(name) for name in names), money(row.get("microusd")), assumed)
 
 
 def render_config(

@@ -15,6 +15,8 @@ from hudd.wire import table
 from hudd.wire.messages import Note
 
 SCHEMA: Final = 1
+FOLLOW_SHOWS: Final = 10
+"""Notes of the past that `follow` begins with, as `tail -f` does."""
 
 
 def print_error(error: HudctlError, *, as_json: bool) -> None:
@@ -124,14 +126,7 @@ def follow(arguments: argparse.Namespace) -> int:
     """Catch up, then follow; ends by ctrl-C or after --limit notes."""
     from hudctl.feed import Feed  # noqa: PLC0415 - only this verb subscribes
 
-    after: int | None = arguments.after
-    if arguments.since is not None:
-        if after is not None:
-            raise ValueError("--since and --after exclude each other")
-        moment = times.parse_moment(arguments.since, now=now_local())
-        with Client(timeout_s=5.0) as client:
-            before = client.notes(until=moment, limit=1)
-        after = before[0].seq if before else 0
+    after = _start_of_follow(arguments)
     printed = 0
     with Feed(after=after, window=window(), streaming=True) as feed:
         for note in feed:
@@ -147,19 +142,56 @@ def follow(arguments: argparse.Namespace) -> int:
     return table.EXIT_OK
 
 
+def _start_of_follow(arguments: argparse.Namespace) -> int:
+    """The number to begin after: as asked for, else such that the last ten notes come first."""
+    if arguments.after is not None and arguments.since is not None:
+        raise ValueError("--since and --after exclude each other")
+    if arguments.after is not None:
+        return int(arguments.after)
+    with Client(timeout_s=5.0) as client:
+        if arguments.since is None:
+            recent = client.notes(limit=FOLLOW_SHOWS)
+            return recent[-1].seq - 1 if recent else 0
+        return client.seq_before(times.parse_moment(arguments.since, now=now_local()))
+
+
 def cost(arguments: argparse.Namespace) -> int:
-    """What was spent; today unless a range is given."""
+    """What was spent, today unless a range is given; or what is to be expected."""
     since, until = _range(arguments)
-    if arguments.today and (since, until) != (None, None):
-        raise ValueError("--today excludes --since and --until")
+    given = [name for name in ("today", "month", "estimate") if getattr(arguments, name)]
+    if (since, until) != (None, None):
+        given.append("since or --until")
+    if len(given) > 1:
+        raise ValueError(f"--{given[0]} excludes --{given[1]}")
+    if arguments.json and arguments.csv:
+        raise ValueError("--json excludes --csv")
+    by = [key.strip() for key in arguments.by.split(",")] if arguments.by else None
+    if arguments.estimate:
+        if by or arguments.csv:
+            raise ValueError("--estimate excludes --by and --csv")
+        return _estimate(arguments)
     if (since, until) == (None, None):
-        since = times.parse_moment("today", now=now_local())
+        now = now_local()
+        start = now.date().replace(day=1).isoformat() if arguments.month else "today"
+        since = times.parse_moment(start, now=now)
     with _connect(arguments) as client:
-        body = client.cost(since=since, until=until)
+        body = client.cost(since=since, until=until, by=by)
+    if arguments.json:
+        print_json(body)
+    elif arguments.csv:
+        print(render.cost_csv(body), end="")
+    else:
+        print(render.render_cost(body, colour=colours(), width=width()))
+    return table.EXIT_OK
+
+
+def _estimate(arguments: argparse.Namespace) -> int:
+    with _connect(arguments) as client:
+        body = client.cost(estimate=True)
     if arguments.json:
         print_json(body)
     else:
-        print(render.render_cost(body, colour=colours(), width=width()))
+        print(render.render_estimate(body, colour=colours(), width=width()))
     return table.EXIT_OK
 
 
@@ -269,6 +301,19 @@ def trial(arguments: argparse.Namespace) -> int:
     return run_trial(seconds=arguments.seconds, pictures=arguments.pictures, as_json=arguments.json)
 
 
+def _keeping(arguments: argparse.Namespace) -> int:
+    """mark, forget, prune, export and backup."""
+    from hudctl import keeping  # noqa: PLC0415 - not for every start
+
+    return {
+        "mark": keeping.mark,
+        "forget": keeping.forget,
+        "prune": keeping.prune,
+        "export": keeping.export,
+        "backup": keeping.backup,
+    }[arguments.verb](arguments)
+
+
 def _run_hudd(*flags: str) -> int:
     import subprocess  # noqa: PLC0415 - only for what lives in the daemon's package
 
@@ -286,6 +331,11 @@ VERBS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "pause": pause,
     "resume": resume,
     "wait": wait,
+    "mark": _keeping,
+    "forget": _keeping,
+    "prune": _keeping,
+    "export": _keeping,
+    "backup": _keeping,
     "config": config,
     "version": show_version,
 }

@@ -5,19 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from typing import Final
 
+from hudd.config.crosschecks import PROFILES
 from hudd.config.keys import find_key
 from hudd.config.paths import expand
-from hudd.config.settings import PictureSettings, Settings
+from hudd.config.settings import PictureSettings, RealtimeSettings, Settings
 from hudd.engine.process import EngineArguments, EngineProcess
 from hudd.errors import KeyMissingError, LinkRefusedError, PermissionsError, SettingsError
 from hudd.ledger.prices import PriceTable
 from hudd.model import Picture, Shot
 from hudd.realtime.link import Link, endpoint_url, open_link
+from hudd.realtime.models import Models
+from hudd.realtime.prompt import compose_instructions
 from hudd.screen.change import Change
 from hudd.screen.pixels import Fingerprint, compare, encode, fingerprint
 from hudd.screen.source import Rect
 from hudd.service.logs import Log
+
+LONGEST_PROFILE: Final = 8000
 
 
 class FramePixels:
@@ -45,13 +51,22 @@ class Endpoint:
         environ: Where a key may be.
         engine: The engine's process; None with the service.
         log: Told to hide the key.
+        models: Which model is asked now.
     """
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str], engine: EngineProcess | None, log: Log) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        engine: EngineProcess | None,
+        log: Log,
+        models: Models | None = None,
+    ) -> None:
         self._settings = settings
         self._environ = environ
         self._engine = engine
         self._log = log
+        self._models = models or Models(settings.realtime.model)
 
     async def open(self) -> Link:
         """Open a connection.
@@ -59,25 +74,63 @@ class Endpoint:
         Raises:
             LinkError: There is no key that may be used, no engine, or nobody answers.
         """
-        realtime = self._settings.realtime
-        if self._engine is None:
-            try:
-                found = find_key(self._settings, self._environ)
-            except PermissionsError as error:
-                raise KeyMissingError(error.message, hint=error.hint) from error
-            self._log.mask.hide(found.value)
-            url, key = realtime.url, found.value
-        else:
+        realtime, model = self._settings.realtime, self._models.current
+        if self._engine is not None:
             address = self._engine.address
             if address is None:
                 raise LinkRefusedError("The local engine is not up yet.", hint="It is started again by itself.")
-            url, key = address.url, address.token
+            return await open_link(
+                endpoint_url(address.url, model),
+                {"Authorization": f"Bearer {address.token}"},
+                connect_s=realtime.connect_s,
+                ping_timeout_s=realtime.ping_timeout_s,
+            )
+        try:
+            found = find_key(self._settings, self._environ)
+        except PermissionsError as error:
+            raise KeyMissingError(error.message, hint=error.hint) from error
+        self._log.mask.hide(found.value)
         return await open_link(
-            endpoint_url(url, realtime.model),
-            {"Authorization": f"Bearer {key}"},
+            endpoint_url(realtime.url, model),
+            request_headers(realtime, found.value),
             connect_s=realtime.connect_s,
             ping_timeout_s=realtime.ping_timeout_s,
+            proxy=realtime.proxy != "none" and (realtime.proxy or True),
+            ca_file=str(expand(realtime.ca_file, self._environ)) if realtime.ca_file else "",
         )
+
+
+def request_headers(realtime: RealtimeSettings, key: str) -> dict[str, str]:
+    """The headers of the upgrade (realtime-protocol 1.2, 1.6). Never one for the retired beta interface."""
+    shown = {"api-key": key} if realtime.auth == "api-key" else {"Authorization": f"Bearer {key}"}
+    optional = {
+        "OpenAI-Organization": realtime.organization,
+        "OpenAI-Project": realtime.project,
+        "OpenAI-Safety-Identifier": realtime.safety_identifier,
+    }
+    return shown | {name: value for name, value in optional.items() if value}
+
+
+def load_instructions(settings: Settings, environ: Mapping[str, str]) -> str:
+    """What the model is told: the shipped text, the profile's layer, the person's own sentences.
+
+    Raises:
+        SettingsError: The profile's file cannot be read.
+    """
+    profile = settings.notes.profile
+    layer = ""
+    if profile in PROFILES:
+        layer = shipped_text(f"profiles/{profile}.txt")
+    elif profile:
+        path = expand(profile, environ)
+        try:
+            with path.open(encoding="utf-8") as file:
+                layer = file.read(LONGEST_PROFILE + 1)
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError([f"The profile {path} of [notes] profile cannot be read: {error}."]) from error
+        if len(layer) > LONGEST_PROFILE:
+            raise SettingsError([f"The profile {path} is longer than {LONGEST_PROFILE} characters; shorten it."])
+    return compose_instructions(shipped_text("instructions.txt"), layer, settings.notes.instructions)
 
 
 def engine_arguments(settings: Settings) -> EngineArguments:

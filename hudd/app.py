@@ -19,6 +19,7 @@ from hudd.journal.store import Journal
 from hudd.model import UpstreamError
 from hudd.policy.facts import SENTENCES
 from hudd.service.logs import start_logging
+from hudd.service.memory import give_memory_back
 from hudd.service.notify import notifier, watchdog_interval_s
 from hudd.service.runtime import RuntimeFolder
 from hudd.service.signals import SignalHandlers
@@ -35,6 +36,7 @@ async def run_daemon(loaded: Loaded, *, environ: Mapping[str, str], version: str
     Raises:
         HuddError: It cannot start; ``exit_code`` says how to exit.
     """
+    give_memory_back()
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         log_ = stack.enter_context(start_logging(loaded.settings.log.level, environ, clock))
@@ -75,6 +77,7 @@ class Daemon:
                     watchers = [
                         tasks.create_task(house.pauses.run()),
                         tasks.create_task(house.spending.run()),
+                        tasks.create_task(house.keeping.run()),
                         tasks.create_task(house.capture.run()),
                     ]
                     if watchdog_s is not None:
@@ -107,6 +110,7 @@ class Daemon:
     ) -> None:
         """No new pictures, then the answers in flight, then their notes, then the sockets."""
         house = self._house
+        house.facts.set("stopping", True)
         await _end(watchers)
         while (question := house.mailbox.take_nowait(allow_automatic=False)) is not None:
             house.waiters.end(

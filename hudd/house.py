@@ -8,10 +8,11 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-from hudd.adapters import Endpoint, FramePixels, engine_arguments, is_alive, load_prices, shipped_text
+from hudd.adapters import Endpoint, FramePixels, engine_arguments, is_alive, load_instructions, load_prices
 from hudd.bus.publisher import Publisher
 from hudd.bus.server import CommandServer
 from hudd.bus.sockets import new_context
@@ -24,10 +25,11 @@ from hudd.flow.announcer import Announcer
 from hudd.flow.capture import Capture
 from hudd.flow.commands import Commands, Identity
 from hudd.flow.conversation import Conversation
-from hudd.flow.costs import cost_body
+from hudd.flow.costs import Money, cost_body, estimate_body
 from hudd.flow.counters import Counters
 from hudd.flow.delivery import Delivery
 from hudd.flow.eyes import Eyes
+from hudd.flow.keeping import Keeping, Rules
 from hudd.flow.mailbox import Mailbox
 from hudd.flow.paced import PacedMailbox
 from hudd.flow.pauses import Pauses
@@ -36,22 +38,44 @@ from hudd.flow.status import DaemonFacts, Day, build_status
 from hudd.flow.waiters import Waiters
 from hudd.journal.store import Journal
 from hudd.ledger.caps import local_day
+from hudd.ledger.estimate import Shape, habits_of
 from hudd.model import Question, UpstreamError
+from hudd.notes.keeping import Span
 from hudd.policy.facts import Facts
-from hudd.realtime.prompt import WindowHistory, compose_instructions, estimate_tokens
+from hudd.realtime.memory import context_tokens
+from hudd.realtime.models import Models, takes_reasoning
+from hudd.realtime.prompt import FRAME, WindowHistory, estimate_tokens
 from hudd.screen.choose import open_screen
 from hudd.service.logs import Log
 from hudd.service.notify import Notifier
 from hudd.wire.endpoints import control_socket, notes_socket
 from hudd.wire.ids import new_ulid
-from hudd.wire.messages import delta_topic
+from hudd.wire.messages import delta_topic, parse_time
 
 log = logging.getLogger("hudd")
 
-DRAIN_S: Final = 3.0
-"""Seconds that answers in flight may take at the stop; everything together stays below five."""
+CONNECTION_WORDS: Final = {
+    "connecting": "connecting",
+    "configuring": "connecting",
+    "ready": "connected",
+    "backing_off": "not connected, trying again later",
+    "flapping": "connections end at once, trying again in a minute or more",
+    "needs_attention": "not connected, a person must act",
+}
+EYE_WORDS: Final = {
+    "starting": "opening the screen",
+    "watching": "watching the screen",
+    "no_display": "waiting for a display",
+    "failed": "cannot see the screen",
+}
 COMPARED_MODELS: Final = ("gpt-realtime-1.5", "gpt-realtime-2.1-mini")
 MICRO: Final = 1_000_000
+HABITS_S: Final = 7 * 86_400.0
+"""The estimate looks at what changed within the last week."""
+NOTE_TOKENS: Final = 60
+"""A note, until usage told better."""
+QUESTION_TOKENS: Final = 30
+"""Time, source and what is asked."""
 LOCAL_MODEL: Final = "hudd-local"
 """What local notes name as their model: they never pretend to be a service's."""
 
@@ -128,7 +152,7 @@ class House:
             notify=self.notify.status,
             headline=self.headline,
         )
-        self.instructions = compose_instructions(shipped_text("instructions.txt"), settings.notes.instructions)
+        self.instructions = load_instructions(settings, self.environ)
         self.prices = load_prices(settings, self.environ)
         history_tokens = settings.session.history_tokens
         self.limits = Limits(
@@ -143,6 +167,7 @@ class House:
             cap_month_microusd=round(settings.cost.cap_month_usd * MICRO),
             active_hours=settings.cost.active_hours,
             history_tokens=history_tokens,
+            kept_image_tokens=context_tokens(settings.session) - history_tokens,
         )
         self.history = WindowHistory(history_tokens=history_tokens, retention_ratio=settings.session.retention_ratio)
         self.spending = Spending(
@@ -181,6 +206,17 @@ class House:
         )
 
     def _build_session(self, log_: Log) -> None:
+        self.keeping = Keeping(
+            store=self.journal.upkeep,
+            stream=self.journal.stream,
+            rules=Rules(self.settings.journal.keep_days, self.settings.journal.max_mb),
+            facts=self.facts,
+            drop_words=self._drop_words,
+            renew=self._renew,
+            on_state=self.announcer.state,
+            on_error=self.announcer.error,
+            clock=self.clock,
+        )
         self.delivery = Delivery(
             store=self.journal,
             publisher=self.publisher,
@@ -189,19 +225,23 @@ class House:
             counters=self.counters,
             clock=self.clock,
             remember=self.history.remember,
-            published=self.capture.published,
+            published=self._words_out,
+            unsent=self.capture.unsent,
             on_error=self.announcer.error,
+            forgotten=self.keeping.is_forgotten,
         )
         self.engine = (
             EngineProcess(engine_arguments(self.settings), on_started=lambda _: self.conversation.rearm())
             if self.local
             else None
         )
+        realtime = self.settings.realtime
+        models = Models(realtime.model, () if self.local else realtime.fallback_models)
         self.conversation = Conversation(
             settings=self.settings.session,
             instructions=self.instructions,
             clock=self.clock,
-            open_link=Endpoint(self.settings, self.environ, self.engine, log_).open,
+            open_link=Endpoint(self.settings, self.environ, self.engine, log_, models).open,
             mailbox=PacedMailbox(self.mailbox, self.spending.meter.may_ask),
             history=self.history,
             guard=lambda question: self.facts.withheld(question.epoch, automatic=question.trigger != "manual"),
@@ -211,6 +251,10 @@ class House:
             on_answer=self.delivery.put,
             on_error=lambda error: self.announcer.error(error, self.conversation.status().session_id),
             on_state=self.announcer.state,
+            retake=self.capture.retake,
+            models=models,
+            effort="" if realtime.reasoning == "default" else realtime.reasoning,
+            on_model=self._use_model,
         )
         self.advice = reader_advice() if self.local and self.settings.engine.reader == "auto" else None
 
@@ -224,7 +268,7 @@ class House:
             waiters=self.waiters,
             facts=self.facts,
             pause_changed=self.pauses.changed,
-            rearm=self.conversation.rearm,
+            rearm=self.conversation.resume,
             status=self.status,
             cost=self.cost,
             settings=self.described_settings,
@@ -232,6 +276,7 @@ class House:
             state_changed=self.announcer.state_changed,
             next_note=self.delivery.next_note,
             clock=self.clock,
+            more=self.keeping.handlers(),
         )
         self.server = CommandServer(
             control_socket(self.environ), commands.handlers(), clock=self.clock, context=self.context
@@ -240,9 +285,11 @@ class House:
     # What others ask for, and what they are told
 
     def headline(self) -> str:
-        """The state in one line."""
-        eyes, why = self.capture.facts().state, ", ".join(self.facts.reasons)
-        return f"{self.conversation.status().connection}, eyes {eyes}" + (f", not sending: {why}" if why else "")
+        """The state in one line, for the log and the service manager."""
+        connection = CONNECTION_WORDS[self.conversation.status().connection]
+        eyes = EYE_WORDS[self.capture.facts().state]
+        why = ", ".join(reason.replace("_", " ") for reason in self.facts.reasons)
+        return f"{connection}, {eyes}" + (f", sending nothing: {why}" if why else "")
 
     async def status(self) -> dict[str, Any]:
         """The object of ``status`` and ``state/``."""
@@ -269,15 +316,36 @@ class House:
             last_note_at=self.delivery.last_note_at,
             last_errors=list(self.announcer.last_errors),
             clock=self.clock,
+            journal=self.keeping.status(),
         )
 
-    async def cost(self, since: float | None, until: float | None) -> dict[str, Any]:
+    async def cost(
+        self, since: float | None, until: float | None, by: Sequence[str] = (), *, estimate: bool = False
+    ) -> dict[str, Any]:
         """The object of ``cost``."""
-        return cost_body(
-            await self.journal.costs(since=since, until=until),
-            prices=self.prices,
-            cap_microusd=self.limits.cap_day_microusd,
-            compare_models=COMPARED_MODELS,
+        money = Money(self.prices, self.limits.caps, COMPARED_MODELS)
+        if not estimate:
+            return cost_body(await self.journal.costs(since=since, until=until, by_time=True), money, by=by)
+        session = self.settings.session
+        notes = self.spending.meter.answer_tokens() or NOTE_TOKENS
+        shape = Shape(
+            fixed_tokens=estimate_tokens(self.instructions) + estimate_tokens(FRAME),
+            question_tokens=QUESTION_TOKENS,
+            history_tokens=session.history_tokens,
+            retention_ratio=session.retention_ratio,
+            image_tokens=self.spending.meter.image_tokens(),
+            answer_tokens=notes,
+            note_tokens=notes,
+        )
+        asked = await self.journal.asked(self.clock.wall() - HABITS_S)
+        return estimate_body(
+            habits_of(asked),
+            shape,
+            money,
+            model=self.settings.realtime.model,
+            memory=session.memory,
+            active_hours=self.settings.cost.active_hours,
+            reasons=takes_reasoning,
         )
 
     def described_settings(self) -> dict[str, Any]:
@@ -292,7 +360,28 @@ class House:
     def _delta(self, question: Question, number: int, text: str) -> None:
         body = {"snap_id": question.id, "n": number, "text": text}
         self.publisher.publish(delta_topic(question.source.name), body)
-        self.capture.published(question.id)
+        if self.publisher.listening("delta/"):
+            self.capture.published(question.id)
+
+    def _words_out(self, snap_id: str) -> None:
+        """A note was published: when nobody listens, nobody prints it on the screen."""
+        if self.publisher.listening("note/"):
+            self.capture.published(snap_id)
+
+    def _use_model(self, model: str) -> None:
+        """Another model answers from now on: its prices apply, and the status names it."""
+        self.about = replace(self.about, model=model)
+        self.spending.use_model(model)
+
+    def _renew(self) -> None:
+        """The service's session knows what was said in it; another one begins with nothing."""
+        self.conversation.woke()
+
+    def _drop_words(self, span: Span) -> None:
+        """What was forgotten may have gone into all of the history; its notes carry no time."""
+        self.history.forget()
+        self.delivery.forget()
+        self.waiters.forget(lambda note: span.holds(parse_time(note["time"]), note["seq"]))
 
     def _notify_person(self, text: str) -> None:
         log.warning("to the person: %s", text)

@@ -106,7 +106,9 @@ def test_the_python_example_is_at_most_six_lines_that_compile() -> None:
 
 @pytest.mark.parametrize("program", ["hudd", "hudctl"])
 def test_help_is_printed(program: str) -> None:
-    done = subprocess.run([sys.executable, "-m", program, "--help"], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", program, "--help"], capture_output=True, text=True, timeout=60, check=True
+    )
     assert "exit codes" in done.stdout
 
 

@@ -6,13 +6,15 @@ import difflib
 import ipaddress
 from collections.abc import Callable
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from hudd.config.settings import Settings
 from hudd.config.toml_values import show
 
 Check = Callable[[Settings], str]
 
+PROFILES: Final = ("coding", "meeting", "accessibility")
+"""Layers of instructions that are shipped, in ``hudd/data/profiles``."""
 _SOURCES: Final = ("auto", "mss")
 
 
@@ -93,16 +95,24 @@ def _url(settings: Settings) -> str:
         port, host = parts.port, parts.hostname or ""
     except ValueError as error:
         return f"{place} is no address ({error}); write it like wss://api.openai.com/v1/realtime."
-    if parts.scheme not in ("wss", "ws"):
+    if parts.scheme not in ("wss", "ws", "https", "http"):
         named = f"starts with {show(parts.scheme + ':')}" if parts.scheme else "has no scheme"
-        return f"{place} {named}; it must start with wss://, or with ws:// for this machine."
+        return f"{place} {named}; it must start with wss:// or https://, or with ws:// for this machine."
     if not host or port == 0:
         return f"{place} names no host or no usable port; write it like wss://api.openai.com/v1/realtime."
     if parts.username is not None or parts.password is not None:
         return f"{place} holds a user or password; put the key into HUDD_REALTIME_KEY or [realtime] key_file instead."
-    if parts.query or parts.fragment:
-        return f"{place} holds a query or fragment; leave it out: hudd adds the model by itself."
-    if parts.scheme == "ws" and not is_loopback(host):
+    if parts.fragment:
+        return f"{place} holds a fragment; leave it out."
+    names = {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    if names & {"api-key", "api_key", "key", "token", "authorization"}:
+        return f"{place} holds a key in its query; put the key into HUDD_REALTIME_KEY or [realtime] key_file instead."
+    if "api-version" in names:
+        return (
+            f"{place} holds an api-version, which is Azure's retired interface; write it like "
+            "wss://NAME.openai.azure.com/openai/v1/realtime, with the deployment as [realtime] model."
+        )
+    if parts.scheme in ("ws", "http") and not is_loopback(host):
         return f"{place} would send pictures and key to {show(host)} unencrypted; use wss:// there."
     return ""
 
@@ -112,6 +122,47 @@ def _model(settings: Settings) -> str:
     if model and len(model) <= 200 and model.isprintable() and not any(letter.isspace() for letter in model):
         return ""
     return f"[realtime] model is {show(model)}; write the name of a model, without spaces, like gpt-realtime-1.5."
+
+
+def _fallback_models(settings: Settings) -> str:
+    for name in settings.realtime.fallback_models:
+        if not name or len(name) > 200 or not name.isprintable() or any(letter.isspace() for letter in name):
+            return f"[realtime] fallback_models has {show(name)} in it; write names of models, without spaces."
+    return ""
+
+
+def _headers(settings: Settings) -> str:
+    realtime = settings.realtime
+    for name in ("organization", "project", "safety_identifier"):
+        value = getattr(realtime, name)
+        if not all("!" <= letter <= "~" for letter in value) or len(value) > 200:
+            return f"[realtime] {name} is {show(value)}; it must be one word of plain characters, for a header."
+    return ""
+
+
+def _proxy(settings: Settings) -> str:
+    proxy = settings.realtime.proxy
+    if not proxy or proxy == "none":
+        return ""
+    try:
+        parts = urlsplit(proxy)
+        usable = parts.scheme in ("http", "https", "socks5", "socks5h") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    # Not repeated: it may hold a password.
+    return "" if usable else "[realtime] proxy is no address; write it like http://proxy.example:3128, or none."
+
+
+def _profile(settings: Settings) -> str:
+    profile = settings.notes.profile
+    if not profile or profile in PROFILES or "/" in profile:
+        return ""
+    near = difflib.get_close_matches(profile, PROFILES, n=1)
+    meant = f"; did you mean {near[0]}?" if near else "."
+    return (
+        f"[notes] profile is {show(profile)}; it must be {', '.join(PROFILES)}, or the path of a text file with a / in "
+        f"it{meant}"
+    )
 
 
 def _key_file(settings: Settings) -> str:
@@ -148,6 +199,10 @@ def _monitors(settings: Settings) -> str:
 CHECKS: Final[tuple[tuple[tuple[str, ...], Check], ...]] = (
     (("realtime.model",), _model),
     (("realtime.url",), _url),
+    (("realtime.fallback_models",), _fallback_models),
+    (("realtime.organization", "realtime.project", "realtime.safety_identifier"), _headers),
+    (("realtime.proxy",), _proxy),
+    (("notes.profile",), _profile),
     (("realtime.key_file",), _key_file),
     (("session.history_tokens", "session.retention_ratio"), _retention),
     (("session.first_delta_s", "session.response_done_s"), _answering),

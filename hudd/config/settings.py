@@ -41,8 +41,28 @@ class RealtimeSettings:
         "local", "Who answers: local (the embedded engine, free, offline) or service (the paid Realtime API)."
     )
     model: str = setting("gpt-realtime-1.5", "Model name, as the endpoint spells it (a vendor prefix is allowed).")
+    fallback_models: tuple[str, ...] = setting((), "Models to try, in this order, when model is not offered any more.")
     url: str = setting(
-        "wss://api.openai.com/v1/realtime", "Endpoint without query: a wss:// or ws:// address; model is added to it."
+        "wss://api.openai.com/v1/realtime",
+        "Endpoint: a wss:// address as it is, or an https:// base to which /realtime is added; the model is added as a "
+        "query.",
+    )
+    auth: Literal["bearer", "api-key"] = setting(
+        "bearer", "How the key is shown: bearer (Authorization header) or api-key (the header of that name, Azure)."
+    )
+    organization: str = setting("", "OpenAI organisation that is billed; empty means the key's own.")
+    project: str = setting("", "OpenAI project that is billed; empty means the key's own.")
+    safety_identifier: str = setting(
+        "", "Stable, hashed name of the user for the service's abuse checks; empty sends none."
+    )
+    proxy: str = setting(
+        "", "Proxy to use: an http:// address, none, or empty for that of the environment (HTTPS_PROXY).", secret=True
+    )
+    ca_file: str = setting(
+        "", "File with certificates (PEM) to trust beside the system's; ~ is allowed. Always verified."
+    )
+    reasoning: Literal["default", "minimal", "low", "medium", "high", "xhigh"] = setting(
+        "default", "How long models with reasoning (2.x) think; others are not told."
     )
     key_file: str = setting("", "File (mode 0600) that holds the key for the service; ~ is allowed.")
     connect_s: float = setting(10.0, "Seconds to open the connection.", low=1, high=120)
@@ -55,9 +75,18 @@ class RealtimeSettings:
 class SessionSettings:
     """What the model is told and how much it remembers."""
 
-    memory: Literal["window"] = setting(
-        "window", "window: each question carries a short text history and nothing accumulates at the service."
+    memory: Literal["window", "conversation"] = setting(
+        "window",
+        "window: each question carries a short text history; conversation: pictures and answers stay at the service "
+        "for a while.",
     )
+    # Chosen by `python -m tests.bench.costs` (1,440 answers of 60 tokens, 323 image tokens; cost / picture + answer):
+    # 300 tokens cut to a half hold two to four notes and cost 1.27 with an ideal cache, 1.27 when it forgets after
+    # five minutes (1.37 on a day where every sixth answer comes later than that) and 1.88 without one. That is below
+    # the bars of 1.35, 1.6 and 2.0 even before a useless cache shrinks the window (1.69 then). 400 pass 2.0 without a
+    # cache. Cutting less (0.7) cuts more often, and each cut loses the cached beginning: 1.33. Cutting more (0.3)
+    # saves 0.03 and leaves a single note. The service's truncation gets the same numbers; it matters in conversation
+    # memory only.
     history_tokens: int = setting(300, "Text tokens of recent notes that a question carries.", low=0, high=20000)
     retention_ratio: float = setting(
         0.5, "Share of history_tokens that is kept when the history is cut.", low=0.0, high=1.0
@@ -68,6 +97,12 @@ class SessionSettings:
     response_created_s: float = setting(10.0, "Seconds until response.created must have come.", low=1, high=120)
     first_delta_s: float = setting(20.0, "Seconds until the first text must have come.", low=1, high=300)
     response_done_s: float = setting(60.0, "Seconds until an answer must be complete.", low=1, high=600)
+    rollover_s: float = setting(
+        3300.0,
+        "Seconds after which a session is replaced by a new one; the service ends it after 3600.",
+        low=1,
+        high=3540,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +151,10 @@ class GateSettings:
 class NotesSettings:
     """How notes are written."""
 
+    profile: str = setting(
+        "",
+        "A layer of instructions: coding, meeting, accessibility, or the path of a text file of yours; empty for none.",
+    )
     instructions: str = setting("", "Your own sentences, appended to the instructions that hudd ships.")
 
 
@@ -145,6 +184,12 @@ class JournalSettings:
     """How the journal is kept."""
 
     search: bool = setting(True, "Whether notes are indexed for full-text search.")
+    keep_days: int = setting(
+        0, "Days that notes are kept; 0 means for ever. Marked notes (hudctl mark) stay.", low=0, high=36500
+    )
+    max_mb: int = setting(
+        2000, "Megabytes that the journal may take, then the oldest notes go; 0 means any size.", low=0, high=1_000_000
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ class PortTakenError(HuddError):
 
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``hudd engine``."""
-    faults = "; ".join(f"{kind.usage}: {kind.doc}" for kind in KINDS)
+    faults = " ".join(f"{kind.usage}: {kind.doc}" for kind in KINDS)
     parser.add_argument("--port", type=_whole(0, 65_535), default=0, metavar="N", help="TCP port; 0 takes a free one")
     parser.add_argument(
         "--answers", choices=ANSWERS_MODES, default="read", help="read pictures, or answer at once with a fixed text"
@@ -58,7 +58,9 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FAULT",
-        help=f"play a fault, can be repeated; a trailing *N plays it in the first N connections only. {faults}",
+        help="play a fault, can be repeated. EVENT is the type of an event of either side, 'open' or 'idle'; #TIME is "
+        "'#3' for the third time only (of the event, or of the response); a trailing *N plays it in the first N "
+        f"connections only. {faults}",
     )
     parser.add_argument(
         "--token-stdin",

@@ -143,6 +143,8 @@ _CLUES: Final[dict[str, tuple[_Clue, ...]]] = {
     ),
 }
 
+KINDS: Final = tuple(_CLUES)  # with their articles, as a note names them
+
 _NAMES: Final = re.compile(
     r"Visual Studio Code|VSCodium|PyCharm|IntelliJ IDEA|Sublime Text|Spyder|Mozilla Firefox|Google Chrome|Chromium"
     r"|Microsoft Edge|Slack|Mattermost|Microsoft Teams|Discord|PowerPoint|LibreOffice (Impress|Calc|Writer)|Thunderbird"

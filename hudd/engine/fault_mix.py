@@ -29,13 +29,13 @@ PHASES: Final[Mapping[Phase, tuple[str, ...]]] = {
         "reset@session.update",
         "refuse:rate_limit_exceeded@session.update",
         "garbage:utf8@session.updated",
+        "close:{code}@session.updated",
     ),
     "idle": (
         "close:{code}@idle",
         "reset@idle",
         "refuse:session_expired@idle",
         "garbage:utf8@idle",
-        "close:{code}@session.updated",
         "close:{code}@rate_limits.updated#{n}",
     ),
     "streaming": (

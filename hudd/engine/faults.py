@@ -1,8 +1,8 @@
 """Faults that the engine plays on demand, so that a client can be tried against them. Pure.
 
 A fault is written ``NAME:ARGUMENT@EVENT#TIME*CONNECTIONS``; the table says which of these a fault takes. EVENT is the
-type of an event of the server or of the client, or ``open`` (the upgrade was answered) or ``idle`` (ready, and for 0.3 s
-nothing was said). ``#3`` means only the third time, ``*2`` only in the first two connections:
+type of an event of the server or of the client, or ``open`` (the upgrade was answered) or ``idle`` (ready, and nothing
+was said for 0.3 s). ``#3`` means only the third time, ``*2`` only in the first two connections:
 ``close:1006@response.output_text.delta#3*2``.
 """
 
@@ -101,11 +101,21 @@ KINDS: Final[tuple[FaultKind, ...]] = (
     FaultKind("hang", "Does not answer the upgrade, and drops it after so many seconds.", "seconds", high=3600),
     FaultKind("no_created", "session.created never comes."),
     FaultKind(
-        "refuse", "Tells this error and closes with 3000, 4000, 4004 or 1001; when open.", "code", "maybe", timed=True
+        "refuse",
+        "Tells this error and closes with the code that belongs to it; when open.",
+        "code",
+        "maybe",
+        timed=True,
     ),
     # The connection.
     FaultKind(
-        "close", "Closes with this code; 1006 ends it without a word.", "number", "always", timed=True, low=1000, high=4999
+        "close",
+        "Closes with this code; 1006 ends it without a word.",
+        "number",
+        "always",
+        timed=True,
+        low=1000,
+        high=4999,
     ),
     FaultKind("reset", "Resets the TCP connection.", event="always", timed=True),
     FaultKind(
@@ -129,9 +139,13 @@ KINDS: Final[tuple[FaultKind, ...]] = (
     FaultKind("unknown_events", "Sends events of unknown types, and unknown fields in known ones."),
     FaultKind("duplicate", "Sends events twice.", event="maybe", timed=True),
     FaultKind("reorder", "Sends the event after the one that follows it.", event="always", timed=True),
-    FaultKind("foreign", "Tells of a response that nobody asked for; before response.created.", event="maybe", timed=True),
+    FaultKind(
+        "foreign", "Tells of a response that nobody asked for; before response.created.", event="maybe", timed=True
+    ),
     FaultKind("echo_images", "Sends pictures back in conversation items."),
-    FaultKind("random", "A mix of all that a client may try again; the same for the same seed.", "number", high=999_999),
+    FaultKind(
+        "random", "A mix of all that a client may try again; the same for the same seed.", "number", high=999_999
+    ),
 )
 KIND_BY_NAME: Final = {kind.name: kind for kind in KINDS}
 

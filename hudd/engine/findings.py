@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -22,6 +23,21 @@ class Area:
             and self.top < other.top + other.height
             and other.top < self.top + self.height
         )
+
+    def shared_with(self, other: Area) -> int:
+        """Pixels that the two rectangles share."""
+        across = min(self.left + self.width, other.left + other.width) - max(self.left, other.left)
+        down = min(self.top + self.height, other.top + other.height) - max(self.top, other.top)
+        return max(0, across) * max(0, down)
+
+
+def around(areas: Iterable[Area]) -> Area:
+    """The smallest rectangle around rectangles, of which there is at least one."""
+    every = tuple(areas)
+    left, top = min(area.left for area in every), min(area.top for area in every)
+    right = max(area.left + area.width for area in every)
+    bottom = max(area.top + area.height for area in every)
+    return Area(left, top, right - left, bottom - top)
 
 
 @dataclass(frozen=True, slots=True)

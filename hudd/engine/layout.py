@@ -1,16 +1,18 @@
-"""Boxes on a picture: which pieces make one line of text, which changed tiles make one rectangle. Pure arithmetic."""
+"""Boxes on a picture: which pieces, lines and changed tiles belong together. Pure arithmetic."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from hudd.engine.findings import Area
+from hudd.engine.findings import Area, TextLine, around
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 
+MOST_LINE_PX: Final = 90  # no line of text is taller
 TALL_WORD_PX: Final = 26  # taller pieces may be two rows whose letters touch, or an icon
 _ROW_BUCKET_PX: Final = 16
+_BLOCK_GAP: Final = 1.3  # in heights of a line: below it, lines stand together; a blank line parts them
 
 
 def join_words(pieces: Iterable[Box]) -> list[list[int]]:
@@ -49,7 +51,7 @@ def _on_one_line(line: list[int], top: int, bottom: int, gap: int) -> bool:
         return False
     if max(bottom, line[3]) - min(top, line[1]) > 1.6 * high:
         return False
-    return gap <= max(7.0, 0.95 * min(high, 1.3 * low))
+    return gap <= max(7.0, 1.5 * min(high, 1.2 * low))
 
 
 def with_headings(lines: list[Area], headings: Iterable[Area], least_height: int) -> list[Area]:
@@ -63,7 +65,7 @@ def with_headings(lines: list[Area], headings: Iterable[Area], least_height: int
         touching = [line for line in lines if line.overlaps(heading)]
         if _are_rows([line for line in touching if line.width > 0.5 * heading.height]):
             continue
-        inside = {line for line in touching if _shared(line, heading) >= 0.6 * line.width * line.height}
+        inside = {line for line in touching if line.shared_with(heading) >= 0.6 * line.width * line.height}
         lines = [line for line in lines if line not in inside] + [heading]
     return lines
 
@@ -71,13 +73,6 @@ def with_headings(lines: list[Area], headings: Iterable[Area], least_height: int
 def _are_rows(lines: list[Area]) -> bool:
     """True when one line stands below another."""
     return bool(lines) and max(line.top for line in lines) >= min(line.top + line.height for line in lines)
-
-
-def _shared(one: Area, other: Area) -> int:
-    """Pixels that two rectangles share."""
-    across = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
-    down = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
-    return max(0, across) * max(0, down)
 
 
 def join_tiles(tiles: Iterable[tuple[int, int]]) -> list[Box]:
@@ -98,3 +93,70 @@ def join_tiles(tiles: Iterable[tuple[int, int]]) -> list[Box]:
                         stack.append(near)
         boxes.append((x0, y0, x1 + 1, y1 + 1))
     return boxes
+
+
+def rows_of(lines: Iterable[TextLine], gap: float) -> list[tuple[TextLine, ...]]:
+    """Put the pieces of text that stand beside each other into rows, left to right; the rows from top to bottom.
+
+    Args:
+        lines: Pieces as they were read.
+        gap: How far apart two pieces of one row may stand, in heights of the taller one.
+    """
+    rows: list[list[TextLine]] = []
+    buckets: dict[int, list[list[TextLine]]] = {}
+    for line in sorted(lines, key=lambda one: (one.left, one.top)):
+        span = range(line.top // _ROW_BUCKET_PX, (line.top + line.height) // _ROW_BUCKET_PX + 1)
+        here = {id(row): row for bucket in span for row in buckets.get(bucket, ())}
+        beside = [row for row in here.values() if _are_beside(row[-1], line, gap)]
+        if beside:
+            row = max(beside, key=lambda one: one[-1].left + one[-1].width)
+            row.append(line)
+        else:
+            row = [line]
+            rows.append(row)
+        for bucket in span:
+            buckets.setdefault(bucket, []).append(row)
+    return sorted((tuple(row) for row in rows), key=lambda row: (min(line.top for line in row), row[0].left))
+
+
+def _are_beside(left: TextLine, right: TextLine, gap: float) -> bool:
+    low, high = sorted((left.height, right.height))
+    shared = min(left.top + left.height, right.top + right.height) - max(left.top, right.top)
+    between = right.left - left.left - left.width
+    return shared >= 0.5 * low and high <= 3 * low and -0.5 * low <= between <= gap * high
+
+
+def blocks_of(rows: Sequence[tuple[TextLine, ...]]) -> list[list[tuple[TextLine, ...]]]:
+    """Put rows that stand one below the other, without a blank line between them, into blocks. Order is kept."""
+    places = [around(line.area for line in row) for row in rows]
+    parent = list(range(len(rows)))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    order = sorted(range(len(rows)), key=lambda index: places[index].top)
+    open_rows: list[int] = []
+    for index in order:
+        here = places[index]
+        reach = _BLOCK_GAP * MOST_LINE_PX
+        open_rows = [above for above in open_rows if places[above].top + places[above].height + reach >= here.top]
+        for above in open_rows:
+            if _stands_below(places[above], here):
+                parent[root(index)] = root(above)
+        open_rows.append(index)
+    blocks: dict[int, list[tuple[TextLine, ...]]] = {}
+    for index, row in enumerate(rows):
+        blocks.setdefault(root(index), []).append(row)
+    return list(blocks.values())
+
+
+def _stands_below(above: Area, below: Area) -> bool:
+    low, high = sorted((above.height, below.height))
+    between = below.top - above.top - above.height
+    shared = min(above.left + above.width, below.left + below.width) - max(above.left, below.left)
+    return (
+        -0.5 * low <= between <= _BLOCK_GAP * high and high <= 2.5 * low and 2 * shared >= min(above.width, below.width)
+    )

@@ -1,14 +1,15 @@
 """Text readers: one small face for the text recognition libraries, each imported only when it is used.
 
 Finding lines is ours (``hudd.engine.picture``) for every reader, so a reader only recognises: that is what makes a
-few changed lines cheap. ``tesserocr`` is preferred (5 to 10 ms a line, about 100 MB); ``rapidocr`` is second (20 ms a
-line with two threads, about 300 MB); without either the engine still tells size, brightness and change.
+few changed lines cheap. ``tesserocr`` is preferred (5 to 10 ms a line, about 100 MB); ``rapidocr`` is second (90 ms
+of one core for a long line, two at a time, about 550 MB); without either the engine still tells size, brightness and change.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -21,10 +22,10 @@ import numpy as np
 from PIL import Image
 
 from hudd.engine.errors import ReaderError
+from hudd.engine.findings import Area, TextLine
 from hudd.engine.picture import Grey, Page, cut, dark_on_white, find_segments, same_strip
 from hudd.engine.reading import Sheet
 from hudd.engine.reading import TextReader as AnyTextReader
-from hudd.engine.findings import Area, TextLine
 
 TextReader = AnyTextReader[Page]
 
@@ -153,7 +154,7 @@ def lines_of_tsv(tsv: str, origin: tuple[int, int], scale: float) -> tuple[TextL
         right, bottom = max(word[4] for word in words), max(word[5] for word in words)
         lines.append(
             TextLine(
-                text=" ".join(word[0] for word in words),
+                text=_SLASHED_ZERO.sub("0", " ".join(word[0] for word in words)),
                 left=max(0, origin[0] + round((left - WHITE_MARGIN_PX) / scale)),
                 top=max(0, origin[1] + round((top - WHITE_MARGIN_PX) / scale)),
                 width=max(1, round((right - left) / scale)),
@@ -164,6 +165,7 @@ def lines_of_tsv(tsv: str, origin: tuple[int, int], scale: float) -> tuple[TextL
     return tuple(lines)
 
 
+_SLASHED_ZERO: Final = re.compile(r"(?<![^\s\d(])@(?=\d?[:.]\d)|(?<=\d)@(?=[\s\d]|$)")  # Tesseract takes it for an @
 _MARKS: Final = frozenset("®©°•»«|@=_\u2014~\u2018\u2019'¥><")  # what Tesseract makes of icons, arrows and borders
 
 
@@ -183,32 +185,36 @@ class RapidReader:
         import rapidocr  # noqa: PLC0415  # takes a second and 100 MB
 
         library: Any = rapidocr
-        self._engine: Any = library.RapidOCR(
-            params={
-                "Global.log_level": "error",
-                "Global.use_det": False,
-                "Global.use_cls": False,
-                "Global.use_preprocess_img": False,  # it would shrink long lines
-                "EngineConfig.onnxruntime.intra_op_num_threads": THREADS,
-                "EngineConfig.onnxruntime.inter_op_num_threads": 1,
-            }
-        )
+        # Lines in parallel, one thread each: two threads on one line spend half their time waiting for each other.
+        self._engines: list[Any] = [
+            library.RapidOCR(
+                params={
+                    "Global.log_level": "error",
+                    "Global.use_det": False,
+                    "Global.use_cls": False,
+                    "Global.use_preprocess_img": False,  # it would shrink long lines
+                    "EngineConfig.onnxruntime.intra_op_num_threads": 1,
+                    "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+                }
+            )
+            for _ in range(min(THREADS, os.cpu_count() or 1))
+        ]
 
     def find_lines(self, page: Page) -> Sheet:
         return _grey_sheet(page)
 
     def read_lines(self, sheet: Sheet, areas: Sequence[Area], deadline_s: float) -> list[tuple[TextLine, ...] | None]:
         grey = _grey_of(sheet)
-        return _share(areas, [partial(self._read_one, grey)], deadline_s)  # it has threads inside
+        return _share(areas, [partial(self._read_one, engine, grey) for engine in self._engines], deadline_s)
 
-    def _read_one(self, grey: Grey, area: Area) -> tuple[TextLine, ...]:
+    def _read_one(self, engine: Any, grey: Grey, area: Area) -> tuple[TextLine, ...]:
         longest = LONGEST_STRIP * area.height
         texts: list[str] = []
         scores: list[float] = []
         for left in range(area.left, area.left + area.width, longest):
             part = Area(left, area.top, min(longest, area.left + area.width - left), area.height)
             strip = np.repeat(dark_on_white(grey, part, CUT_MARGIN_PX)[:, :, None], 3, axis=2)
-            found = self._engine(strip, use_det=False, use_cls=False, use_rec=True)
+            found = engine(strip, use_det=False, use_cls=False, use_rec=True)
             for text, score in zip(found.txts or (), found.scores or (), strict=True):
                 if text.strip():
                     texts.append(str(text).strip())

@@ -5,6 +5,37 @@ from __future__ import annotations
 import re
 from typing import Final
 
+# How the sentences of a note begin, and those that never vary. Notes shown on the screen are known again by them.
+NOTHING_CHANGED: Final = "Nothing changed on the screen."
+ONLY_OWN_NEW: Final = "Nothing else changed: only hudd's own notes are new."
+ONLY_OWN_SHOWN: Final = "The screen shows nothing but hudd's own notes."
+NOTHING_READABLE_CHANGED: Final = "Nothing readable changed"
+ANOTHER_SCREEN: Final = "The screen is another one now."
+NO_TEXT: Final = "No readable text was found"
+NO_TIME: Final = "Nothing could be read in time"
+LOOKS_LIKE: Final = "It looks like"
+SCREEN_SHOWS: Final = "The screen shows"
+SCREEN_IS: Final = "The screen is"
+NOT_READ: Final = "was not read in time."
+GET_READER: Final = "Install hudd[local] to read the text."
+NEW: Final = "New:"
+NEW_ERROR: Final = "New error:"
+STILL: Final = "Still shown:"
+SHOWS_ERROR: Final = "It shows an error:"
+READS: Final = "It reads:"
+LEADS: Final = (NEW, NEW_ERROR, STILL, SHOWS_ERROR, READS, NOT_READ)
+BEGINNINGS: Final = (SCREEN_SHOWS, f"{SCREEN_IS} headed", f"{SCREEN_IS} titled")
+RARE_SENTENCES: Final = (
+    NOTHING_CHANGED,
+    ONLY_OWN_NEW,
+    ONLY_OWN_SHOWN,
+    f"{NOTHING_READABLE_CHANGED}; the picture changed",
+    ANOTHER_SCREEN,
+    f"{NO_TEXT}; the picture is",
+    f"{NO_TIME}; the picture is",
+    GET_READER,
+)
+
 _ERROR: Final = re.compile(
     r"\b(\w*error|errno|exception|traceback|fail(ed|ure|s)?|fatal|panic(ked)?|denied|not found|cannot|can't|could not"
     r"|couldn't|refused|timed out|unable to|segmentation fault|aborted|no such file)\b(?!\(|\s*=|\.\w)",
@@ -24,18 +55,29 @@ def is_error(text: str) -> bool:
 
 
 _QUOTE_MARKS: Final = '["\u201c\u201d\u201e\u00ab\u00bb\u2018\u2019]'
+# Marks at the ends that stand for a cursor, a border or an icon: these always, the others when a space parts them.
+_STRAY_BEFORE: Final = re.compile(
+    r"^(?:[\u00ae\u00b0\u2022|\u00a5>\\\])}\u00b4\u00a9\u00ac] ?|[*_=;:,!^`\u2013\u2014] )+(?=[\w$#/~(\['.=-])"
+)
+_STRAY_AFTER: Final = re.compile(
+    r"(?<=[\w.!?):'\]])(?: ?[|\\\u00b4\u00ae\u00a9\u2022\u00ac(\[{]| [_^`=<>~\u00b0\u2013\u2014])+$"
+)
+_PAIRS: Final = {"[": "]", "(": ")", "{": "}", "'": "'"}
 
 
 def clean(text: str) -> str:
     """Text fit for a quotation: one line, printable, its double quotes made single so that it cannot leave the quotes.
 
-    A lone quote or icon mark at the start, which stands for nothing on the screen, is left out.
+    Stray marks at the ends, which a cursor, a border or an icon left there, are left out when words stand between them.
     """
     text = "".join(c if c.isprintable() else " " for c in text)
     text = " ".join(re.sub(_QUOTE_MARKS, "'", text).split())
-    if text.startswith("'") and text.count("'") == 1:
-        text = text[1:]
-    text = re.sub(r"^([®°•|¥>*] ?)+(?=\w)", "", text)
+    before = ""
+    while text != before:
+        before = text
+        text = _STRAY_AFTER.sub("", _STRAY_BEFORE.sub("", text))
+        if text[:1] in _PAIRS and _PAIRS[text[0]] not in text[1:] and any(c.isalnum() for c in text):
+            text = text[1:].lstrip()
     return re.sub(r"(?<=\.\w\w) [xX]$", "", text)  # the cross that closes a tab
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageChops, ImageStat, UnidentifiedImageError
 
-from hudd.engine.layout import TALL_WORD_PX, Box, join_tiles, join_words, with_headings
-from hudd.engine.findings import Area, PictureFacts
+from hudd.engine.findings import Area, PictureFacts, around
+from hudd.engine.layout import MOST_LINE_PX, TALL_WORD_PX, Box, join_tiles, join_words, with_headings
 from hudd.errors import PictureError
 
 Grey = npt.NDArray[np.uint8]
@@ -32,8 +32,8 @@ MEDIA_TYPES: Final = {"image/png": "PNG", "image/jpeg": "JPEG", "image/jpg": "JP
 EDGE_STEP: Final = 22  # grey levels between neighbours; dim text on a dark theme still makes 25
 LETTER_GAP_PX: Final = 6  # closes the gaps between letters, not between columns
 BORDER_PX: Final = 46  # a straight vertical edge this tall is a border, not a letter
-MAX_LINE_PX: Final = 90
 MIN_LINE_PX: Final = 5
+BORDER_REACH_PX: Final = 3  # how far inside a line's ends a window's border may stand
 HEADING_STEP: Final = 4  # so much smaller, the largest headings have the size of plain text
 MIN_DENSITY: Final = 0.07  # share of jumps inside a line of text; boxes and ramps have less
 VALLEY: Final = 0.25  # rows of a tall piece with fewer jumps than this share of its strong rows part two lines
@@ -106,7 +106,7 @@ def facts_of(page: Page, before: Page | None) -> PictureFacts:
         uniform=levels[-1] - levels[0] <= 6,
         colours=_dominant_colours(page.small),
         compared=compared,
-        changed=_around(areas),
+        changed=around(areas) if areas else None,
         changed_fraction=fraction,
         changed_areas=areas,
     )
@@ -133,22 +133,13 @@ def changed_areas(now: Image.Image, before: Image.Image) -> tuple[tuple[Area, ..
     boxes = sorted(join_tiles(changed), key=lambda box: -(box[2] - box[0]) * (box[3] - box[1]))
     areas = [_tiles_to_area(box, now.width, now.height) for box in boxes]
     if len(areas) > MAX_AREAS:
-        rest = _around(tuple(areas[MAX_AREAS - 1 :]))
-        areas = areas[: MAX_AREAS - 1] + ([rest] if rest is not None else [])
+        areas = [*areas[: MAX_AREAS - 1], around(areas[MAX_AREAS - 1 :])]
     return tuple(areas), fraction
 
 
 def _tiles_to_area(box: Box, width: int, height: int) -> Area:
     left, top = box[0] * TILE_PX, box[1] * TILE_PX
     return Area(left, top, min(width, box[2] * TILE_PX) - left, min(height, box[3] * TILE_PX) - top)
-
-
-def _around(areas: tuple[Area, ...]) -> Area | None:
-    if not areas:
-        return None
-    left, top = min(a.left for a in areas), min(a.top for a in areas)
-    right, bottom = max(a.left + a.width for a in areas), max(a.top + a.height for a in areas)
-    return Area(left, top, right - left, bottom - top)
 
 
 def _dominant_colours(small: Image.Image, limit: int = 3) -> tuple[str, ...]:
@@ -188,7 +179,7 @@ def _segments_at(grey: Grey, step: int) -> list[Area]:
     areas: list[Area] = []
     for x0, y0, x1, y1 in join_words(pieces):
         tall, wide = y1 - y0, x1 - x0
-        if not MIN_LINE_PX <= tall <= MAX_LINE_PX or wide < 1.2 * tall:
+        if not MIN_LINE_PX <= tall <= MOST_LINE_PX or wide < 1.2 * tall:
             continue
         if float(edges[y0:y1, x0:x1].mean()) < MIN_DENSITY:
             continue
@@ -222,6 +213,7 @@ def dark_on_white(grey: Grey, area: Area, margin_px: int = 3) -> Grey:
     strip = cut(grey, area, margin_px)
     paper = int(np.bincount(strip.ravel(), minlength=256).argmax())
     ink = np.abs(strip.astype(np.int16) - paper).astype(np.float32)
+    _wipe_borders(ink, margin_px + BORDER_REACH_PX)
     columns = np.sort(ink, axis=0)[-min(2, ink.shape[0])]
     reach = (2 * area.height) | 1
     pad = reach // 2
@@ -229,6 +221,21 @@ def dark_on_white(grey: Grey, area: Area, margin_px: int = 3) -> Grey:
     sums = np.concatenate([np.zeros(1), np.cumsum(np.pad(peaks, pad, mode="edge"))])
     strength = np.maximum((sums[reach:] - sums[:-reach]) / reach, 40.0)  # below 40 levels it is noise, not dim text
     return (255.0 - np.minimum(255.0, ink * (255.0 / strength))).astype(np.uint8)
+
+
+def _wipe_borders(ink: npt.NDArray[np.float32], reach_px: int) -> None:
+    """Take out a straight bar at either end and all beyond it: a window's border, which would be read as a letter.
+
+    A letter never fills the margins above and below the line; a border does.
+    """
+    if ink.shape[0] < MIN_LINE_PX or ink.shape[1] < 4 * reach_px:
+        return
+    bars = ink.min(axis=0) > 40.0  # as dim as text may be
+    left, right = np.flatnonzero(bars[:reach_px]), np.flatnonzero(bars[-reach_px:])
+    if left.size:
+        ink[:, : int(left[-1]) + 1] = 0.0
+    if right.size:
+        ink[:, ink.shape[1] - reach_px + int(right[0]) :] = 0.0
 
 
 def _edges(grey: Grey) -> _Mask:
@@ -322,6 +329,6 @@ def _split_rows(edges: _Mask, boxes: list[Box]) -> list[Box]:
                 rows = [(b, e) for b, e in zip(begins, ends, strict=True) if e - b >= MIN_LINE_PX]
                 pieces.extend((left, top + b, right, top + e) for b, e in rows)
                 continue
-        if tall <= MAX_LINE_PX:
+        if tall <= MOST_LINE_PX:
             pieces.append((left, top, right, bottom))
     return pieces

@@ -23,11 +23,13 @@ QUOTA_CLOSE_S: Final = 0.2
 """The service closes soon after a failure over quota (realtime-protocol 2.6); when and how is not known."""
 LARGE_BYTES: Final = 20_000_000
 FOREIGN_TEXT: Final = "This was said to somebody else."
+_CLOSE_TROUBLE: Final = 1011
 _DEPTH: Final = 100_000
 _CLOSES: Final[Mapping[str, int]] = {
     "invalid_api_key": CLOSE_BAD_KEY,
     "model_not_found": CLOSE_NO_MODEL,
     "session_expired": CLOSE_EXPIRED,
+    "server_error": _CLOSE_TROUBLE,
 }
 _ENDINGS: Final = ("refuse", "close", "reset", "half_open")
 
@@ -56,6 +58,7 @@ class Player:
         self._silent_until = -math.inf
         self._kept: list[Command] = []
         self._late: list[Command] = []
+        self._late_kind = ""
         self._late_at = math.inf
         self.over = False
 
@@ -98,10 +101,9 @@ class Player:
         if self._struck("duplicate", kind, default=kind):
             sent.append(Send(stamped))
         if self._struck("reorder", kind) and not self._late:
-            self._late, self._late_at = sent, self._now + LATE_S
+            self._late, self._late_kind, self._late_at = sent, kind, self._now + LATE_S
             return []
-        sent += self._take_late()
-        return self._speak(sent) + self._strike(kind)
+        return self._speak(sent) + self._strike(kind) + self._say_late()
 
     def tick(self) -> list[Command]:
         """The time of ``wake_at`` has come; too early is harmless."""
@@ -111,8 +113,8 @@ class Player:
         if self._now >= self._silent_until and self._kept:
             commands, self._kept = self._kept, []
         if self._now >= self._late_at:
-            commands += self._speak(self._take_late())
-        if self._now >= self._idle_at:
+            commands += self._say_late()
+        if self._now >= self._idle_at and not self.over:
             self._idle_at = math.inf
             commands += self._after(IDLE)
         if self._now >= self._close_at and not self.over:
@@ -165,9 +167,10 @@ class Player:
             return self.end(Freeze())
         if fault.name == "close":
             return self.end(Close(int(fault.number), "closed on purpose"))
-        event = error_event(fault.word, "Refused on purpose.")
+        kind = "server_error" if fault.word == "server_error" else "invalid_request_error"
+        event = error_event(fault.word, "Refused on purpose.", kind=kind)
         told = Send({"type": "error", "event_id": self._names.id("event"), **event})
-        close = Close(_CLOSES.get(fault.word, CLOSE_BAD_REQUEST), f"{event['error']['type']}.{fault.word}")
+        close = Close(_CLOSES.get(fault.word, CLOSE_BAD_REQUEST), f"{kind}.{fault.word}")
         return [*self._speak([told]), *self.end(close)]
 
     def _struck(self, name: str, kind: str, *, default: str = "", again: bool = True) -> Fault | None:
@@ -207,9 +210,10 @@ class Player:
             self._kept += commands
         return []
 
-    def _take_late(self) -> list[Command]:
+    def _say_late(self) -> list[Command]:
+        """Send what was held back, and what follows it."""
         late, self._late, self._late_at = self._late, [], math.inf
-        return late
+        return self._speak(late) + self._strike(self._late_kind) if late and not self.over else []
 
     def _foreign(self) -> list[JsonObject]:
         """A whole response of somebody else, with a text that must not be taken for ours."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 import hudd
-from hudd.clock import Clock, SystemClock
+from hudd.clock import Clock, SystemClock, ends_within
 from hudd.engine.command import LISTENS
 from hudd.errors import HuddError
 
@@ -200,13 +200,10 @@ class EngineProcess:
         assert process.stdin is not None  # it was asked for
         process.stdin.close()
         for patience_s, harder in zip(STOP_STEPS_S, (process.terminate, process.kill, None), strict=True):
-            try:
-                async with asyncio.timeout(patience_s):
-                    await process.wait()
-                    break
-            except TimeoutError:
-                if harder is not None:
-                    harder()
+            if await ends_within(process.wait(), patience_s):
+                break
+            if harder is not None:
+                harder()
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it ended before it read its key
             await process.stdin.wait_closed()
 

@@ -13,17 +13,19 @@ import logging
 import os
 import struct
 import sys
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from hudd.clock import Clock, SystemClock
+from hudd.clock import Clock, SystemClock, ends_within
 from hudd.engine.errors import ReaderClosedError, ReaderCrashedError, ReaderError, ReaderOverrunError
 from hudd.errors import PictureError
 
 log = logging.getLogger(__name__)
 
 GRACE_S: Final = 7.0  # start of the process, decoding, and a machine that is busy
+ANSWERS_KEPT: Final = 20  # so many notes fill a screen; they are not to be read as something new
 STOP_S: Final = 1.0  # how long a process may take to end by itself
 _LENGTH: Final = struct.Struct(">I")
 _STDERR_TAIL: Final = 2000
@@ -36,7 +38,7 @@ class Description:
 
     Attributes:
         text: The note.
-        lines: Lines of text read or remembered.
+        lines: Lines of text read or remembered, apart from those that show hudd's own notes.
         new_lines: Those that were not on the picture before.
         width: Pixels across.
         height: Pixels down.
@@ -90,10 +92,7 @@ class _Child:
         """End the process, by force after ``patience_s``; returns its last line on stderr."""
         if self.process.returncode is None:
             self.stdin.close()
-            try:
-                async with asyncio.timeout(patience_s):
-                    await self.process.wait()
-            except TimeoutError:
+            if not await ends_within(self.process.wait(), patience_s):
                 with contextlib.suppress(ProcessLookupError):  # it ended just now
                     self.process.kill()
                 await self.process.wait()
@@ -133,6 +132,7 @@ class ReaderProcess:
         self._idle: asyncio.Task[None] | None = None
         self._running: set[asyncio.Task[Description]] = set()
         self._told: dict[str, int] = {}
+        self._answers: deque[str] = deque(maxlen=ANSWERS_KEPT)
         self._number = 0
         self._closed = False
 
@@ -209,12 +209,15 @@ class ReaderProcess:
             if not wanted.is_set():
                 raise asyncio.CancelledError
             self._stop_idle()
+            header["answers"] = list(self._answers)
             header["told"] = self._told.get(str(header["stream"]), 0)
             try:
                 reply = await self._ask(header, picture)
             except asyncio.CancelledError:
                 await self._stop(0.0)  # its answer would be taken for the next one's
                 raise
+            if "text" in reply:
+                self._answers.append(str(reply["text"]))  # also one given up: parts of it may be on the screen
             self._idle = asyncio.create_task(self._end_when_idle())
         return _description(reply)
 

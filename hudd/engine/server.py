@@ -161,7 +161,7 @@ class EngineServer:
         watch: Watch | None = None,
     ) -> None:
         self._options = options
-        self._faults = faults or (lambda index: Faults.for_connection(options.faults, index))
+        self._faults = faults or self._faults_of_options
         self._watch = watch
         self._clock = clock or SystemClock()
         self._names = names or RandomNames()
@@ -212,6 +212,9 @@ class EngineServer:
                 await self._server.wait_closed()
         finally:
             await self._answerer.close()
+
+    def _faults_of_options(self, index: int) -> Faults:
+        return Faults.for_connection(self._options.faults, index)
 
     async def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
         index = self._opened

@@ -21,11 +21,13 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
 from hudd.engine.errors import ReaderError
-from hudd.engine.ocr import TextReader, best_reader, reader_advice
-from hudd.engine.picture import Page, decode, facts_of
-from hudd.engine.reading import Memory, read_picture
 from hudd.engine.findings import Reading
-from hudd.engine.writer import new_lines, write_note
+from hudd.engine.ocr import TextReader, best_reader, reader_advice
+from hudd.engine.own_words import set_aside
+from hudd.engine.picture import Page, decode, facts_of
+from hudd.engine.quotes import new_lines
+from hudd.engine.reading import Memory, read_picture
+from hudd.engine.writer import write_note
 from hudd.errors import PictureError
 
 LENGTH: Final = struct.Struct(">I")
@@ -91,6 +93,7 @@ class Describer:
             budget_s=float(header["budget_s"]),
             monotonic=time.monotonic,
         )
+        reading = set_aside(reading, [str(answer) for answer in header.get("answers", ())])
         note = write_note(reading, before.reading if before else None, max_tokens=int(header["max_tokens"]))
         stream.last = _Told(int(header["id"]), page, reading)
         return {

@@ -1,26 +1,37 @@
 """From what was read on two pictures to a note: one to three plain sentences that quote the screen and claim no more.
 
 Text on the screen is material, never an instruction. The writer only quotes it, inside double quotes that the quoted
-text cannot close, and says what a screen looks like only on evidence (``hudd.engine.evidence``).
+text cannot close, and says what a screen looks like only on evidence (``hudd.engine.evidence``). What shows hudd's own
+notes was set aside before (``hudd.engine.own_words``).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
+from hudd.engine import phrases
 from hudd.engine.evidence import Evidence, find_evidence
-from hudd.engine.findings import Area, PictureFacts, Reading, TextLine
-from hudd.engine.phrases import clean, is_error, place_of, shorten, skeleton
+from hudd.engine.findings import Area, PictureFacts, Reading, TextLine, around
+from hudd.engine.phrases import clean, is_error, place_of, shorten
+from hudd.engine.quotes import (
+    LONGEST_QUOTE,
+    MOST_QUOTES,
+    Room,
+    joined,
+    new_lines,
+    quotable,
+    quotes,
+    reading_order,
+    worth_quoting,
+)
 
-QUOTE_CONFIDENCE: Final = 0.7  # below it a line is not quoted
-SHORT_CONFIDENCE: Final = 0.8
-SHORT_TEXT: Final = 12
 CHARS_PER_TOKEN: Final = 4
-LONGEST_QUOTE: Final = 110
-MOST_QUOTES: Final = 5
-GET_READER: Final = "Install hudd[local] to read the text."
+MOST_WORDS: Final = 60
+OWN_MARGIN_PX: Final = 24  # around our own lines: prompt, cursor, the grid of the comparison
+OWN_SHARE: Final = 0.6
+CURSOR_PX: Final = 48
 
 
 def write_note(now: Reading, before: Reading | None, *, max_tokens: int) -> str:
@@ -32,175 +43,137 @@ def write_note(now: Reading, before: Reading | None, *, max_tokens: int) -> str:
         max_tokens: The longest note, counted as four characters a token. Below three tokens the note is empty.
 
     Returns:
-        Plain sentences. Every quotation is text of ``now``, on one line, with its double quotes made single.
+        Plain sentences, about sixty words at most unless one quotation needs more. Every quotation is text of ``now``,
+        on one line, with its double quotes made single.
     """
     limit = max_tokens * CHARS_PER_TOKEN
     if now.reader == "none":
-        parts = [_picture_sentence(now), _change_sentence(now.picture), GET_READER]
+        parts = [_picture_sentence(now), _change_sentence(now.picture), phrases.GET_READER]
         return _fit([part for part in parts if part], limit)
-    good = tuple(line for line in now.lines if _quotable(line))
+    good = tuple(line for line in now.lines if quotable(line))
     tail = _unread_sentence(now)
-    if not good:
-        nothing = "No readable text was found" if now.unread_fraction < 0.5 else "Nothing could be read in time"
+    if not good and not now.own_lines:
+        nothing = phrases.NO_TEXT if now.unread_fraction < 0.5 else phrases.NO_TIME
         parts = [f"{nothing}; {_lower_first(_picture_sentence(now))}", _change_sentence(now.picture), tail]
         return _fit([part for part in parts if part], limit)
     evidence = find_evidence(good, now.height)
+    room = Room(limit, MOST_WORDS).less(tail)
     if before is None or not now.picture.compared:
-        body = _first_sentences(good, evidence, limit - len(tail) - 1)
+        body = _first_sentences(good, evidence, room)
     else:
-        body = _news_sentences(now, before, good, evidence, limit - len(tail) - 1)
+        body = _news_sentences(now, before, good, evidence, room)
     return _fit([*body, tail] if tail else body, limit)
 
 
-def _first_sentences(lines: Sequence[TextLine], evidence: Evidence, limit: int) -> list[str]:
-    opening = _opening(lines, evidence)
-    errors = [line for line in lines if is_error(line.text)]
+def _first_sentences(lines: Sequence[TextLine], evidence: Evidence, room: Room) -> list[str]:
+    if not lines:
+        return [phrases.ONLY_OWN_SHOWN]
+    opening = _opening(evidence) or _counted(lines)
+    rows = joined(lines)
+    errors = [line for line in rows if is_error(line.text)]
     shown = {evidence.title, evidence.heading}
-    others = [line for line in _worth_quoting(lines) if line not in errors and line.text not in shown]
+    others = [line for line in worth_quoting(rows) if line not in errors and line.text not in shown]
     sentences = [opening]
-    room = limit - len(opening)
+    room = room.less(opening)
     if errors:
-        sentences.append(_quotes("It shows an error:", errors[:2], room - 1))
-        room -= len(sentences[-1]) + 1
-    sentences.append(_quotes("It reads:", _reading_order(others[: MOST_QUOTES - len(errors[:2])]), room - 1))
+        sentences.append(quotes(phrases.SHOWS_ERROR, errors[:2], room))
+        room = room.less(sentences[-1])
+    if not errors or room.words > 0:
+        chosen = others[: MOST_QUOTES - len(errors[:2])]
+        sentences.append(quotes(phrases.READS, _best_that_fit(chosen, room, phrases.READS), room))
     return [sentence for sentence in sentences if sentence]
 
 
 def _news_sentences(
-    now: Reading, before: Reading, lines: Sequence[TextLine], evidence: Evidence, limit: int
+    now: Reading, before: Reading, lines: Sequence[TextLine], evidence: Evidence, room: Room
 ) -> list[str]:
-    fresh = new_lines(now, before)
-    gone = bool(before.lines) and len(fresh) > 0.8 * len(lines) and now.picture.changed_fraction > 0.5
+    opening = _opening(evidence)
     if not now.picture.changed_areas:
-        return ["Nothing changed on the screen.", _opening(lines, evidence)]
-    opening = _opening(lines, evidence)
+        return [phrases.NOTHING_CHANGED, opening or _counted(lines)]
+    fresh = new_lines(now, before)
     if not fresh:
-        return [f"Nothing readable changed; {_lower_first(_change_sentence(now.picture))}", opening]
-    if gone:
-        return ["The screen is another one now.", *_first_sentences(lines, evidence, limit - 31)]
+        rest_of_change = _apart_from_own(now, before)
+        if rest_of_change is None:
+            return [phrases.ONLY_OWN_NEW, opening]
+        change = f"{phrases.NOTHING_READABLE_CHANGED}; {_lower_first(_change_sentence(rest_of_change))}"
+        return [change, opening]
+    if bool(before.lines) and len(fresh) > 0.8 * len(joined(lines)) and now.picture.changed_fraction > 0.5:
+        return [phrases.ANOTHER_SCREEN, *_first_sentences(lines, evidence, room.less(phrases.ANOTHER_SCREEN))]
+    if not evidence.looks_like and opening == _opening_of(before):
+        opening = ""  # a heading somewhere on the screen was told before and need not be the news's
+    room = room.less(opening)
     errors = [line for line in fresh if is_error(line.text)]
-    rest = _worth_quoting(line for line in fresh if line not in errors)
-    ranked = errors + rest
-    chosen = errors[:MOST_QUOTES] + _reading_order(rest[: max(0, MOST_QUOTES - len(errors))])
-    more = len(ranked) - len(chosen)
-    news = _quotes("New error:" if errors else "New:", chosen, limit - len(opening) - 1, more)
+    rest = worth_quoting(line for line in fresh if line not in errors)
+    chosen = _best_that_fit([*errors, *rest][:MOST_QUOTES], room, phrases.NEW)
+    if not errors:
+        news = quotes(phrases.NEW, chosen, room, len(rest) - len(chosen))
+        old_errors = [line for line in joined(lines) if is_error(line.text) and line not in fresh]
+        left = room.less(news)
+        more = quotes(phrases.STILL, old_errors[:1], left) if old_errors and left.words > 0 else ""
+    else:
+        shown = [line for line in chosen if line in errors]
+        news = quotes(phrases.NEW_ERROR, shown, room, len(errors) - len(shown))
+        others = [line for line in chosen if line not in errors]
+        more = quotes(phrases.NEW, others, room.less(news), len(rest) - len(others))
     if not news:
-        return [_quotes("New:", ranked[:1], limit)]
-    old_errors = [line for line in lines if is_error(line.text) and line not in fresh]
-    room = limit - len(opening) - len(news) - 2
-    still = _quotes("Still shown:", old_errors[:1], room) if old_errors and not errors else ""
-    return [part for part in (opening, news, still) if part]
+        return [quotes(phrases.NEW, [*errors, *rest][:1], Room(room.chars + len(opening) + 1, MOST_WORDS))]
+    return [part for part in (opening, news, more) if part]
 
 
-def new_lines(now: Reading, before: Reading) -> list[TextLine]:
-    """The quotable lines of ``now`` whose words were not on the picture before, in reading order.
-
-    A line outside every changed rectangle is never new: it was there and was only read later. Letters that text
-    recognition confuses (``0``/``O``, ``1``/``l``) make no line new.
-    """
-    seen = {skeleton(line.text) for line in before.lines}
-    fresh: list[TextLine] = []
-    for line in now.lines:
-        words = skeleton(line.text)
-        if not _quotable(line) or words in seen:
-            continue
-        if now.picture.compared and not any(line.area.overlaps(area) for area in now.picture.changed_areas):
-            continue
-        here = [old for old in before.lines if old.area.overlaps(line.area)]
-        if words in "".join(skeleton(old.text) for old in sorted(here, key=lambda old: old.left)):
-            continue  # the same row, cut into pieces elsewhere
-        fresh.append(line)
-    return _reading_order(fresh)
+def _best_that_fit(ranked: Sequence[TextLine], room: Room, lead: str) -> list[TextLine]:
+    """As many of the best lines as the words allow, at least one; what is too long makes way for what comes after."""
+    words = room.words - len(lead.split())
+    chosen: list[TextLine] = []
+    for line in ranked:
+        needed = len(shorten(clean(line.text), LONGEST_QUOTE).split())
+        if not chosen or needed <= words:
+            chosen.append(line)
+            words -= needed
+    return reading_order(chosen)
 
 
-_NUMBER: Final = re.compile(r"[$€£]\s?\d|\d\s?(%|[KMGT]i?B\b|°|ms\b|k?W\b|V\b|fps\b|€|£)")
-_FURNITURE: Final = re.compile(
-    r"^\W*File\b.*\bEdit\b|\bLn \d+, ?Col|^Spaces: ?\d|\bUTF-8\b|^\W*(PROBLEMS|OUTPUT|DEBUG CONSOLE|TERMINAL|PORTS"
-    r"|OUTLINE|TIMELINE|EXPLORER)\W*$"
-)
-_NEAR_ROWS: Final = 4
-_WHOLE_WORD: Final = re.compile(r"(?<![^\s(\['\"])[^\W\d_]{2,}(?![^\s).,:;!?'\"\]])")  # not parts of paths or names
+def _apart_from_own(now: Reading, before: Reading) -> PictureFacts | None:
+    """The change without what our own notes changed; None when nothing larger than a cursor is left of it."""
+    facts = now.picture
+    own = [_widened(area) for area in (*now.own_areas, *before.own_areas)]
+    if not own:
+        return facts
+    others = tuple(
+        area
+        for area in facts.changed_areas
+        if not any(area.shared_with(place) >= OWN_SHARE * area.width * area.height for place in own)
+    )
+    if len(others) == len(facts.changed_areas):
+        return facts
+    if all(area.width <= CURSOR_PX and area.height <= CURSOR_PX for area in others):
+        return None
+    share = sum(area.width * area.height for area in others) / max(1, facts.width * facts.height)
+    return replace(
+        facts, changed=around(others), changed_areas=others, changed_fraction=min(share, facts.changed_fraction)
+    )
 
 
-def _interest(line: TextLine) -> float:
-    """How much a person would want this line quoted: sentences before labels, figures before ornaments."""
-    text = line.text
-    words = _WHOLE_WORD.findall(text)
-    score = (1.0 + min(len(words), 10) + min(len(text), 90) / 30.0) * line.confidence**2
-    if _NUMBER.search(text):
-        score += 1.5
-    if is_error(text):
-        score += 6
-    solid = sum(not c.isspace() for c in text)
-    return score * (sum(c.isalnum() for c in text) / max(1, solid)) ** 2
+def _widened(area: Area) -> Area:
+    margin = OWN_MARGIN_PX
+    return Area(area.left - margin, area.top - margin, area.width + 2 * margin, area.height + 2 * margin)
 
 
-def _by_interest(lines: Iterable[TextLine]) -> list[TextLine]:
-    """Most interesting first, each text once; a third line of one block waits, so that no block fills the note."""
-    seen: set[str] = set()
-    ranked: list[TextLine] = []
-    near: list[TextLine] = []
-    for line in sorted(lines, key=lambda one: (-_interest(one), one.top, one.left)):
-        key = skeleton(line.text)
-        if key in seen:
-            continue
-        seen.add(key)
-        crowd = sum(_are_near(line, other) for other in ranked[:MOST_QUOTES])
-        (near if crowd >= 2 else ranked).append(line)
-    return ranked[:MOST_QUOTES] + sorted(near + ranked[MOST_QUOTES:], key=lambda one: -_interest(one))
-
-
-def _worth_quoting(lines: Iterable[TextLine]) -> list[TextLine]:
-    """The lines by interest, without a program's furniture unless there is nothing else."""
-    ranked = _by_interest(lines)
-    return [line for line in ranked if not _FURNITURE.search(line.text)] or ranked
-
-
-def _are_near(one: TextLine, other: TextLine) -> bool:
-    reach = _NEAR_ROWS * max(one.height, other.height)
-    return abs(one.top - other.top) <= reach and abs(one.left - other.left) <= 2 * reach
-
-
-def _reading_order(lines: Iterable[TextLine]) -> list[TextLine]:
-    return sorted(lines, key=lambda line: (line.top, line.left))
-
-
-def _quotable(line: TextLine) -> bool:
-    if line.confidence < QUOTE_CONFIDENCE:
-        return False
-    text = clean(line.text)
-    letters = sum(c.isalnum() for c in text)
-    if letters < 2 or letters < 0.5 * sum(not c.isspace() for c in text):
-        return False
-    if len(text) < SHORT_TEXT and line.confidence < SHORT_CONFIDENCE:  # icons read as letters are short
-        return False
-    return bool(re.search(r"[^\W\d_]{3,}|\d{2,}|^[A-Z]{2,}$", text))
-
-
-def _quotes(lead: str, lines: Sequence[TextLine], room: int, more: int = 0) -> str:
-    """``lead "a"; "b" and 3 more lines.`` within ``room`` characters; empty when not even one quotation fits."""
-    quoted = [f'"{shorten(clean(line.text), LONGEST_QUOTE)}"' for line in lines]
-    for count in range(len(quoted), 0, -1):
-        left = more + len(quoted) - count if more else 0
-        rest = f" and {left} more {'line' if left == 1 else 'lines'}" if left else ""
-        sentence = f"{lead} {'; '.join(quoted[:count])}{rest}."
-        if len(sentence) <= room:
-            return sentence
-    if lines:
-        space = room - len(lead) - 4
-        if space >= 12:
-            return f'{lead} "{shorten(clean(lines[0].text), space)}".'
-    return ""
-
-
-def _opening(lines: Sequence[TextLine], evidence: Evidence) -> str:
+def _opening(evidence: Evidence) -> str:
+    """What the screen looks like and its title or heading; empty without evidence."""
     title = shorten(clean(evidence.title or evidence.heading), LONGEST_QUOTE)
-    word = "titled" if evidence.title else "headed"
+    named = f'{"titled" if evidence.title else "headed"} "{title}"' if title else ""
     if evidence.looks_like:
-        sentence = f"It looks like {_listed(evidence.looks_like)}"
-        return f'{sentence}, {word} "{title}".' if title else f"{sentence}."
-    count = f"{len(lines)} {'line' if len(lines) == 1 else 'lines'} of text"
-    return f'The screen shows {count}, {word} "{title}".' if title else f"The screen shows {count}."
+        sentence = f"{phrases.LOOKS_LIKE} {_listed(evidence.looks_like)}"
+        return f"{sentence}, {named}." if named else f"{sentence}."
+    return f"{phrases.SCREEN_IS} {named}." if named else ""
+
+
+def _opening_of(reading: Reading) -> str:
+    return _opening(find_evidence([line for line in reading.lines if quotable(line)], reading.height))
+
+
+def _counted(lines: Sequence[TextLine]) -> str:
+    return f"{phrases.SCREEN_SHOWS} {len(lines)} {'line' if len(lines) == 1 else 'lines'} of text."
 
 
 def _listed(things: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from hudd.clock import Clock
@@ -172,19 +172,34 @@ class Capture:
         grab.future.set_result(question)
         return question
 
+    async def retake(self, question: Question) -> Question:
+        """The same question with fresh pictures of its sources, for a snap whose answer was lost on the way.
+
+        Raises:
+            CaptureError: A source is gone, or the grab failed.
+            WithheldError: A fact forbids it now.
+        """
+        reasons = self._facts.withheld()
+        if reasons:
+            raise WithheldError(reasons)
+        pictures: list[Picture] = []
+        for picture in question.pictures:
+            pictures += (await self.snap(picture.source.name, question.id)).pictures
+        return replace(question, pictures=tuple(pictures))
+
     async def _take(self, source: Source, grab: _Grab) -> Question:
         look = await self._grab(source, (), grab)
         picture = await self._eyes.encode(look)
-        self._check_epoch(look.shot.epoch)
+        self._check(look.shot.epoch, automatic=False)
         self._eyes.watcher(source).sent(look, self._clock.monotonic())
         return self._question(grab.question_id, "manual", picture)
 
     async def _grab(self, source: Source, ignored: tuple[Rect, ...], grab: _Grab | None = None) -> Look:
         """Look at a source, unless something forbids it or a fact changes before the grab is over."""
-        reasons = self._facts.withheld()
+        automatic, epoch = grab is None, self._facts.epoch
+        reasons = self._facts.withheld(automatic=automatic)
         if reasons:
             raise WithheldError(reasons)
-        epoch = self._facts.epoch
 
         def begin() -> None:
             if self._facts.epoch != epoch:  # it waited its turn in the capture thread
@@ -195,14 +210,14 @@ class Capture:
         try:
             look = await self._eyes.look(source, epoch=epoch, ignored=ignored, before_grab=begin)
         except WithheldError as error:
-            raise WithheldError(self._facts.withheld(epoch) or error.reasons) from error
+            raise WithheldError(self._facts.withheld(epoch, automatic=automatic) or error.reasons) from error
         self._counters.frames += 1
         self._last_frame_at = self._clock.monotonic()
-        self._check_epoch(epoch)
+        self._check(epoch, automatic=automatic)
         return look
 
-    def _check_epoch(self, epoch: int) -> None:
-        reasons = self._facts.withheld(epoch)
+    def _check(self, epoch: int, *, automatic: bool) -> None:
+        reasons = self._facts.withheld(epoch, automatic=automatic)
         if reasons:
             self._counters.discarded += 1
             raise WithheldError(reasons)
@@ -361,7 +376,7 @@ class Capture:
 
     async def _send(self, source: Source, look: Look, trigger: Trigger) -> None:
         picture = await self._eyes.encode(look)
-        self._check_epoch(picture.epoch)
+        self._check(picture.epoch, automatic=True)
         self._mailbox.put(self._question(self._new_id(), trigger, picture))
         self._eyes.watcher(source).sent(look, self._clock.monotonic())
 

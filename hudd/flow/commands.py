@@ -6,14 +6,16 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from hudd.clock import Clock
 from hudd.errors import CommandError, HuddError, StorageError, WithheldError
+from hudd.flow.costs import KEYS
+from hudd.flow.ranges import as_sentence, time_range
 from hudd.flow.waiters import Waiters
 from hudd.model import Question
-from hudd.policy.facts import Facts, sentence_for
-from hudd.wire.messages import Note, iso_time, parse_time
+from hudd.policy.facts import Facts, code_for, sentence_for
+from hudd.wire.messages import Note, iso_time
 from hudd.wire.table import PROTOCOL_NEWEST, PROTOCOL_OLDEST, REPLAY_PAGE
 
 log = logging.getLogger("hudd.commands")
@@ -28,6 +30,9 @@ class Request(Protocol):
 
     @property
     def params(self) -> Mapping[str, Any]: ...
+
+
+Handler = Callable[[Request], Awaitable[dict[str, Any]]]
 
 
 class NotesPage(Protocol):
@@ -78,6 +83,14 @@ class Store(Protocol):
     async def resume(self, now: float) -> None: ...
 
 
+class CostReporter(Protocol):
+    """Makes the answer of ``cost``."""
+
+    def __call__(
+        self, since: float | None, until: float | None, by: Sequence[str] = (), *, estimate: bool = False
+    ) -> Awaitable[dict[str, Any]]: ...
+
+
 class Eyes(Protocol):
     """What the commands need of the capture stage."""
 
@@ -114,6 +127,7 @@ class Commands:
         state_changed: Waits for the next change of state.
         next_note: Waits for the next note.
         clock: For deadlines.
+        more: Methods that other stages answer.
     """
 
     def __init__(
@@ -129,13 +143,15 @@ class Commands:
         pause_changed: Callable[[], None],
         rearm: Callable[[], None],
         status: Callable[[], Awaitable[dict[str, Any]]],
-        cost: Callable[[float | None, float | None], Awaitable[dict[str, Any]]],
+        cost: CostReporter,
         settings: Callable[[], dict[str, Any]],
         connection: Callable[[], str],
         state_changed: Callable[[], Awaitable[None]],
         next_note: Callable[[], Awaitable[None]],
         clock: Clock,
+        more: Mapping[str, Handler] | None = None,
     ) -> None:
+        self._more = more or {}
         self._identity = identity
         self._store = store
         self._eyes = eyes
@@ -155,7 +171,7 @@ class Commands:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._pausing = 0
 
-    def handlers(self) -> dict[str, Callable[[Request], Awaitable[dict[str, Any]]]]:
+    def handlers(self) -> dict[str, Handler]:
         """Method name → function; a test checks it against the table."""
         return {
             "hello": self.hello,
@@ -169,6 +185,7 @@ class Commands:
             "errors": self.errors,
             "cost": self.cost,
             "config": self.config,
+            **self._more,
         }
 
     async def hello(self, request: Request) -> dict[str, Any]:
@@ -224,7 +241,7 @@ class Commands:
         """Grab and ask. A client that leaves cancels nothing: the note is written all the same."""
         reasons = self._facts.withheld()
         if reasons:
-            self._waiters.end(snap_id, CommandError("E_STATE", sentence_for(reasons)))
+            self._waiters.end(snap_id, CommandError(code_for(reasons), sentence_for(reasons)))
             return
         try:
             question = await self._eyes.snap(monitor, snap_id)
@@ -236,7 +253,7 @@ class Commands:
         except CommandError as error:
             self._waiters.end(snap_id, error)
         except WithheldError as error:
-            self._waiters.end(snap_id, CommandError("E_STATE", sentence_for(error.reasons)))
+            self._waiters.end(snap_id, CommandError(code_for(error.reasons), sentence_for(error.reasons)))
         except HuddError as error:
             self._waiters.end(snap_id, CommandError(error.wire_code, error.message, hint=error.hint))
         except BaseException:
@@ -321,7 +338,7 @@ class Commands:
     async def notes_search(self, request: Request) -> dict[str, Any]:
         """Notes by time and words."""
         params = request.params
-        since, until = _time_range(params)
+        since, until = time_range(params)
         if params.get("search") and params.get("grep"):
             raise CommandError("E_ARGS", "search and grep exclude each other; give one of them.")
         try:
@@ -335,19 +352,22 @@ class Commands:
                 reverse=bool(params.get("reverse")),
             )
         except ValueError as error:
-            raise CommandError("E_ARGS", _sentence(error)) from error
+            raise CommandError("E_ARGS", as_sentence(error)) from error
         return {"schema": 1, "stream": self._store.stream, "notes": [note.to_json() for note in notes]}
 
     async def errors(self, request: Request) -> dict[str, Any]:
         """What went wrong, newest first."""
-        since, until = _time_range(request.params)
+        since, until = time_range(request.params)
         rows = await self._store.errors(since=since, until=until, limit=int(request.params.get("limit") or 50))
         return {"schema": 1, "errors": rows}
 
     async def cost(self, request: Request) -> dict[str, Any]:
-        """What was spent."""
-        since, until = _time_range(request.params)
-        return await self._cost(since, until)
+        """What was spent, or with ``estimate`` what is to be expected."""
+        since, until = time_range(request.params)
+        by = cast("list[object]", request.params.get("by") or [])
+        if any(key not in KEYS for key in by) or len(set(map(str, by))) != len(by):
+            raise CommandError("E_ARGS", f"by lists what the rows are split by, each once: {', '.join(KEYS)}.")
+        return await self._cost(since, until, tuple(map(str, by)), estimate=bool(request.params.get("estimate")))
 
     async def config(self, request: Request) -> dict[str, Any]:
         """Every setting, its value and where it came from."""
@@ -361,23 +381,3 @@ def _protocol_range(value: Any) -> tuple[int, int]:
             return oldest, newest
         case _:
             raise CommandError("E_ARGS", "protocol is a pair [oldest, newest] of whole numbers.")
-
-
-def _time_range(params: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    return _moment(params.get("since")), _moment(params.get("until"))
-
-
-def _moment(value: Any) -> float | None:
-    if value is None:
-        return None
-    try:
-        moment = parse_time(value)
-        iso_time(moment)  # what the calendar does not hold could not be told back
-    except (ValueError, OverflowError, OSError) as error:
-        raise CommandError("E_ARGS", _sentence(error)) from error
-    return moment
-
-
-def _sentence(error: Exception) -> str:
-    text = str(error)
-    return text if text.endswith(".") else f"{text}."

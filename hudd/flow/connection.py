@@ -11,17 +11,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from hudd.clock import Clock
+from hudd.clock import Clock, ends_within
 from hudd.errors import HuddError, LinkClosedError, WithheldError
 from hudd.flow.conversation_ports import Link, Mailbox, Ports
 from hudd.flow.waiting import wait_for_any
 from hudd.model import Question, UpstreamError
 from hudd.protocol.codec import decode, encode
-from hudd.protocol.events import ImagePart, Malformed, ResponseCreate, ServerEvent, Unknown
+from hudd.protocol.events import ClientEvent, ImagePart, ItemCreate, Malformed, ResponseCreate, ServerEvent, Unknown
 from hudd.realtime.router import Answered, Router, RouterCommand
 from hudd.realtime.sentences import explain_withheld
 from hudd.realtime.session import Session
-from hudd.realtime.session_words import BecameReady, Close, Closed, Opened, Send, Tick
+from hudd.realtime.session_words import Ask, BecameReady, Close, Closed, Input, Opened, Placed, Send, Tick
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +29,8 @@ BIG_FRAME: Final = 256 * 1024
 """Characters above which a frame is read in a thread: a picture that is echoed takes milliseconds."""
 HANG_UP_S: Final = 1.0
 """Seconds that a polite close may take before the socket is dropped."""
+RETAKE_S: Final = 10.0
+"""Seconds that a fresh picture may take."""
 
 
 class Connection:
@@ -36,8 +38,8 @@ class Connection:
 
     Args:
         link: Open.
-        machine: New; it is the one that the router uses.
-        router: Owns the questions.
+        machine: New.
+        router: Owns the questions; those of this connection are taken while it uses ``machine``.
         clock: For deadlines.
         mailbox: Where questions come from.
         ports: Guard, reservation, and who is told.
@@ -55,7 +57,7 @@ class Connection:
         clock: Clock,
         mailbox: Mailbox,
         ports: Ports,
-        build: Callable[[Question, str], ResponseCreate],
+        build: Callable[[Question, str], Ask],
         emit: Callable[[RouterCommand], None],
         accepting: Callable[[], bool],
     ) -> None:
@@ -72,6 +74,8 @@ class Connection:
         self._questions: dict[str, Question] = {}
         self._deadline_moved = asyncio.Event()
         self._closing = asyncio.Event()
+        self._ready = asyncio.Event()
+        self._linger_s = 0.0
         self._asked = 0
         self.last_event_at: float | None = None
         self.unknown_events = 0
@@ -79,7 +83,7 @@ class Connection:
 
     async def run(self) -> LinkClosedError:
         """Carry the link until it ends; returns how. Cancelling leaves the link open, and the caller closes it."""
-        self._do(self._router.step(self._machine, Opened(), self._clock.monotonic()))
+        self.give(Opened(self._clock.wall()))
         async with asyncio.TaskGroup() as group:
             helpers = [
                 group.create_task(work, name=name)
@@ -96,6 +100,10 @@ class Connection:
                 for helper in helpers:
                     helper.cancel()
 
+    def give(self, given: Input) -> None:
+        """Let the machine take an input, and carry out what follows."""
+        self._do(self._router.step(self._machine, given, self._clock.monotonic()))
+
     # ------------------------------------------------------------------------------------------- tasks
 
     async def _read(self) -> LinkClosedError:
@@ -108,11 +116,14 @@ class Connection:
                 self._heard(event)
         except LinkClosedError as closed:
             _log.debug("x closed with %d %s", closed.code, closed.reason)
-            now = self._clock.monotonic()
-            self._do(self._router.step(self._machine, Closed(closed.code, closed.reason), now))
-            return closed
+            return self._ended(closed)
         # A link that ends without saying how broke its contract; to the machine it is a lost connection all the same.
-        return LinkClosedError("The connection ended without a word.", code=1006)
+        return self._ended(LinkClosedError("The connection ended without a word.", code=1006))
+
+    def _ended(self, closed: LinkClosedError) -> LinkClosedError:
+        self.give(Closed(closed.code, closed.reason))
+        self._mailbox.wakeup.set()  # what was asked here may wait to be asked again, on the connection after this
+        return closed
 
     async def _write(self) -> None:
         while True:
@@ -125,10 +136,14 @@ class Connection:
                     await self._link.send(encode(command.event))
 
     async def _take(self) -> None:
-        while True:
+        """Take questions from ready on, until another connection does; only one listens to the mailbox at a time."""
+        await self._ready.wait()
+        while self._router.uses(self._machine):
             self._mailbox.wakeup.clear()
+            await self._ask_again()
             self._take_all()
-            await self._mailbox.wakeup.wait()
+            wait_s = self._router.automatic_wait_s(self._clock.monotonic())
+            await wait_for_any(self._clock, wait_s or None, self._mailbox.wakeup)
 
     async def _tick(self) -> None:
         while True:
@@ -137,17 +152,18 @@ class Connection:
             seconds = None if deadline is None else deadline - self._clock.monotonic()
             if await wait_for_any(self._clock, seconds, self._deadline_moved):
                 continue
-            self._do(self._router.step(self._machine, Tick(), self._clock.monotonic()))
+            self.give(Tick())
 
     async def _hang_up_when_told(self) -> None:
         await self._closing.wait()
+        if self._linger_s:
+            await self._clock.sleep(self._linger_s)
         await hang_up(self._link)
 
     # ------------------------------------------------------------------------------------------- steps
 
     def _heard(self, event: ServerEvent) -> None:
-        now = self._clock.monotonic()
-        self.last_event_at = now
+        self.last_event_at = self._clock.monotonic()
         if isinstance(event, Unknown):
             self.unknown_events += 1
             _log.debug("< unknown event %s", event.type)
@@ -156,32 +172,71 @@ class Connection:
             _log.debug("< malformed: %s", event.reason)
         else:
             _log.debug("< %s", type(event).__name__)
-            self._do(self._router.step(self._machine, event, now))
+            self.give(event)
+
+    @property
+    def _may_ask(self) -> bool:
+        return self._router.uses(self._machine) and self._router.has_room and self._accepting()
+
+    async def _ask_again(self) -> None:
+        """Ask again what a drop interrupted, each with a fresh picture: the old one shows a past that is over."""
+        while self._may_ask:
+            question, ended = self._router.next_again(self._clock.monotonic())
+            self._do(ended)
+            if question is None:
+                return
+            try:
+                fresh = await self._fresh(question)
+            except HuddError as error:
+                reasons = error.reasons if isinstance(error, WithheldError) else None
+                why = UpstreamError(sentence=str(error), code=error.wire_code)
+                why = why if reasons is None else explain_withheld(reasons)
+                self._do(self._router.drop_again(question.id, why, self._clock.monotonic()))
+                continue
+            still, ended = self._router.next_again(self._clock.monotonic())
+            self._do(ended)
+            if self._may_ask and still is not None and still.id == question.id:
+                self._ask(fresh)
+
+    async def _fresh(self, question: Question) -> Question:
+        """The question with a fresh picture.
+
+        Raises:
+            HuddError: There is none.
+        """
+        if self._ports.retake is None:
+            return question
+        try:
+            async with asyncio.timeout(RETAKE_S):
+                return await self._ports.retake(question)
+        except TimeoutError:
+            raise HuddError(f"No fresh picture came within {RETAKE_S:g} s; ask again.") from None
 
     def _take_all(self) -> None:
         """Ask whatever may be asked now."""
-        while self._accepting() and self._router.has_room:
-            now = self._clock.monotonic()
-            question, ended = self._router.next_again(now)
-            for command in ended:  # not by _do, which would come back here
-                self._emit(command)
-            if question is None:
-                question = self._mailbox.take_nowait(allow_automatic=self._router.allows_automatic)
+        while self._may_ask:
+            automatic = self._router.allows_automatic and not self._router.automatic_wait_s(self._clock.monotonic())
+            question = self._mailbox.take_nowait(allow_automatic=automatic)
             if question is None:
                 return
-            self._asked += 1
-            request = self._build(question, f"rc_{self._asked}_{question.id}")
-            self._questions[question.id] = question
-            self._do(self._router.ask(question, request, now))
+            self._ask(question)
+
+    def _ask(self, question: Question) -> None:
+        self._asked += 1
+        request = self._build(question, f"rc_{self._asked}_{question.id}")
+        self._questions[question.id] = question
+        now = self._clock.monotonic()
+        self._do(self._router.ask(question, request.event, now, ahead=request.ahead))
 
     async def _send_question(self, command: Send) -> None:
         question = self._questions.pop(command.question_id)
-        has_picture = isinstance(command.event, ResponseCreate) and any(
-            isinstance(part, ImagePart) for item in command.event.input for part in item.parts
-        )
-        data = await asyncio.to_thread(encode, command.event) if has_picture else encode(command.event)
+        events = (*command.ahead, command.event)
+        frames = await asyncio.to_thread(_encode_all, events) if has_picture(events) else _encode_all(events)
 
-        def guard() -> tuple[str, ...]:
+        def may_leave() -> tuple[str, ...]:
+            return self._ports.guard(question)
+
+        def leaves() -> tuple[str, ...]:
             reasons = self._ports.guard(question)
             if not reasons:  # nothing runs between this and the write, so it is as good as sent
                 self._router.sent(question.id, self._clock.monotonic())
@@ -190,8 +245,11 @@ class Connection:
 
         try:
             await self._ports.reserve(question)
-            await self._link.send(data, guard)
-            _log.debug("> %s for %s, %d bytes", type(command.event).__name__, question.id, len(data))
+            for item, data in zip(command.ahead, frames, strict=False):
+                await self._link.send(data, may_leave)
+                self.give(Placed(item.item.id))
+            await self._link.send(frames[-1], leaves)
+            _log.debug("> %s for %s, %d bytes", type(command.event).__name__, question.id, sum(map(len, frames)))
         except WithheldError as error:
             self._withheld(question, explain_withheld(error.reasons))
         except LinkClosedError:
@@ -205,26 +263,39 @@ class Connection:
         self._do(self._router.withheld(question.id, error, self._clock.monotonic()))
 
     def _do(self, commands: list[RouterCommand]) -> None:
-        """Carry out commands; what became possible by them is asked at once."""
-        room_changed = False
+        """Carry out commands; whoever takes questions is woken when something became possible by them."""
         for command in commands:
             match command:
                 case Send():
                     self._outbox.put_nowait(command)
                 case Close():
+                    self._linger_s = command.linger_s
                     self._closing.set()
                 case _:
                     self._emit(command)
-                    room_changed = room_changed or isinstance(command, Answered | BecameReady)
+                    if isinstance(command, BecameReady):
+                        self._ready.set()
+                    if isinstance(command, Answered | BecameReady):
+                        self._mailbox.wakeup.set()
         self._deadline_moved.set()
-        if room_changed:
-            self._take_all()
+
+
+def has_picture(events: tuple[ClientEvent, ...]) -> bool:
+    """Whether encoding the events takes milliseconds."""
+    for event in events:
+        items = (event.item,) if isinstance(event, ItemCreate) else ()
+        if isinstance(event, ResponseCreate):
+            items = event.input or ()
+        if any(isinstance(part, ImagePart) for item in items for part in item.parts):
+            return True
+    return False
+
+
+def _encode_all(events: tuple[ClientEvent, ...]) -> list[bytes]:
+    return [encode(event) for event in events]
 
 
 async def hang_up(link: Link) -> None:
     """Close politely, and if that takes too long, drop the socket. Safe for a link that is closed already."""
-    try:
-        async with asyncio.timeout(HANG_UP_S):
-            await link.close(1000, "")
-    except TimeoutError:
+    if not await ends_within(link.close(1000, ""), HANG_UP_S):
         link.abort()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from hudd.model import Answer, Question, UpstreamError
 from hudd.protocol.events import Malformed
@@ -64,6 +64,8 @@ class Ports:
         on_answer: The question ended; called exactly once for each question that was taken.
         on_error: The service, or the way to it, reported an error.
         on_state: ``Conversation.status()`` tells another connection state now.
+        retake: The same question with a fresh picture, for a snap that is asked again after a drop; raises
+            ``HuddError`` when there is none now. None asks with the picture that there is.
     """
 
     guard: Callable[[Question], tuple[str, ...]]
@@ -73,8 +75,10 @@ class Ports:
     on_answer: Callable[[Answer], None]
     on_error: Callable[[UpstreamError], None]
     on_state: Callable[[], None]
+    retake: Callable[[Question], Awaitable[Question]] | None = None
 
 
+RolloverWord = Literal["opening", "draining"]
 OpenLink: TypeAlias = Callable[[], Awaitable[Link]]
 """Opens a connection; raises ``LinkError``."""
 
@@ -96,6 +100,9 @@ class ConversationStatus:
         last_errors: The last three, newest first.
         next_try_s: Seconds until the next try to connect, or None.
         connects: Tries to connect since the start.
+        rollover: ``opening`` while the next session is being opened, ``draining`` while the one before finishes its
+            answers; None else.
+        model: The model that is asked, by the endpoint's name.
     """
 
     connection: ConnectionWord
@@ -110,3 +117,5 @@ class ConversationStatus:
     last_errors: tuple[UpstreamError, ...]
     next_try_s: float | None
     connects: int
+    rollover: RolloverWord | None = None
+    model: str = ""

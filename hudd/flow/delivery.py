@@ -19,6 +19,7 @@ from hudd.flow.waiters import Waiters
 from hudd.ledger.records import Settlement
 from hudd.model import Answer, Question, UpstreamError
 from hudd.notes.assembler import to_note
+from hudd.policy.facts import code_for
 from hudd.wire.messages import Note
 
 log = logging.getLogger("hudd.notes")
@@ -54,6 +55,7 @@ class Delivery:
         published: Called with (id of the question) right after a publication, so that the gate knows its own echo.
         on_error: Called when the journal fails.
         unsent: Called with each question that did not leave the machine, so that what it shows is looked at again.
+        forgotten: Whether a picture of this time was meant by a forgetting: its answer is numbered without its text.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Delivery:
         published: Callable[[str], None],
         on_error: Callable[[UpstreamError], None],
         unsent: Callable[[Question], None] | None = None,
+        forgotten: Callable[[float], bool] = lambda _: False,
     ) -> None:
         self._store = store
         self._publisher = publisher
@@ -80,6 +83,7 @@ class Delivery:
         self._published = published
         self._on_error = on_error
         self._tell_unsent = unsent
+        self._forgotten = forgotten
         self._queue: asyncio.Queue[Answer] = asyncio.Queue()
         self._last_text: dict[str, str] = {}
         self._note_event = asyncio.Event()
@@ -97,6 +101,7 @@ class Delivery:
                 await self._deliver(answer)
             finally:
                 self._queue.task_done()
+                del answer  # its pictures must not stay in memory until the next one comes
 
     async def drain(self) -> None:
         """Wait until everything that was put has been delivered."""
@@ -105,6 +110,10 @@ class Delivery:
     async def next_note(self) -> None:
         """Wait for the next note to be published. Cancelling is safe."""
         await self._note_event.wait()
+
+    def forget(self) -> None:
+        """Drop the texts that new ones are compared with."""
+        self._last_text.clear()
 
     async def _deliver(self, answer: Answer) -> None:
         settlement = self._spending.settlement(answer)
@@ -137,7 +146,7 @@ class Delivery:
             self._waiters.end(answer.question.id, _failure(error))
             return
         self._counters.withheld += 1
-        code = "E_STATE"
+        code = code_for(tuple(error.param.split(", ")))
         if error.param == "E_STORAGE":
             # The reservation could not be committed. That is no state of ours that forbids, but a failing journal.
             code = error.param
@@ -154,18 +163,23 @@ class Delivery:
             cost_microusd=None if settlement is None else settlement.cost_microusd,
             previous_text=self._last_text.get(source),
         )
-        note = await self._store.commit_note(note, settlement)
+        # Asked again after the commit: what was forgotten meanwhile is emptied there already.
+        note = self._without_forgotten(await self._store.commit_note(self._without_forgotten(note), settlement))
         if settlement is not None:
             self._spending.committed()
         if note.kind == "note":
-            self._last_text[source] = note.text
-            self._remember(source, note.text)
+            if note.text:
+                self._last_text[source] = note.text
+                self._remember(source, note.text)
             self._counters.notes += 1
         elif note.kind == "unchanged":
             self._counters.unchanged += 1
         else:
             self._counters.failed += 1
         return note
+
+    def _without_forgotten(self, note: Note) -> Note:
+        return note.without_text() if self._forgotten(note.time) else note
 
     def _publish(self, note: Note) -> None:
         self._publisher.publish(note.topic, note.to_json())

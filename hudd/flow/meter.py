@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from hudd.clock import Clock
 from hudd.errors import StorageError
+from hudd.flow.limits import Limits, Prediction, dollars, stage_sentence
 from hudd.flow.waiting import wait_for_any
 from hudd.ledger.calibration import Learnt, expected_image_tokens, learn, window_tokens
-from hudd.ledger.caps import WINDOWS, Because, Caps, Standing, ends_at, local_day, spent, standing_of
+from hudd.ledger.caps import WINDOWS, Because, Standing, ends_at, local_day, spent, standing_of
 from hudd.ledger.pacing import Pace
 from hudd.ledger.prices import PriceTable
 from hudd.ledger.records import MoneyFacts
@@ -25,66 +26,21 @@ from hudd.policy.facts import Facts
 log = logging.getLogger("hudd.cost")
 
 RECHECK_S: Final = 900.0
-"""While something is held back it is looked at again at least so often: the wall clock may be set, the machine sleep."""
+"""While something is held back it is looked at again so often: the wall clock may be set, the machine may sleep."""
 LEAST_WAIT_S: Final = 1.0
 ALARM_ANSWERS: Final = 3
 ALARM_PERCENT: Final = 5
+DESKTOP_TOKENS: Final = 323
+"""By the size of a 16:9 screen, before anything was asked."""
 WINDOW_ANSWERS: Final = 10
 """The history's length is looked at again after so many answers."""
 _ORDER: Final = ("normal", "slower", "asked_only", "nothing")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the settings allow.
-
-    Attributes:
-        engine: ``local`` answers cost nothing and touch no cap.
-        model: Whose prices apply.
-        cap_day_microusd: Dollars a local day, in millionths.
-        token_cap_day: Tokens a day for a model without a price.
-        image_tokens: Reserved for one picture of a size that was never billed yet.
-        text_tokens: Reserved for instructions and history; more when more was billed.
-        max_output_tokens: Reserved for the answer.
-        cap_hour_microusd: Dollars an hour, in millionths; 0 for none.
-        cap_month_microusd: Dollars a month, in millionths; 0 for none.
-        active_hours: Over how many hours the day's cap is spread.
-        history_tokens: The longest history; 0 when there is none.
-        kept_image_tokens: Pictures of earlier questions that a question carries again.
-    """
-
-    engine: str
-    model: str
-    cap_day_microusd: int
-    token_cap_day: int
-    image_tokens: int
-    text_tokens: int
-    max_output_tokens: int
-    cap_hour_microusd: int = 0
-    cap_month_microusd: int = 0
-    active_hours: float = 10.0
-    history_tokens: int = 0
-    kept_image_tokens: int = 0
-
-    @property
-    def caps(self) -> Caps:
-        """The three caps."""
-        return Caps(day=self.cap_day_microusd, hour=self.cap_hour_microusd, month=self.cap_month_microusd)
 
 
 class MoneyStore(Protocol):
     """What this stage needs of the journal."""
 
     async def money(self, *, day: str, at: float, model: str) -> MoneyFacts: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What a question takes at most."""
-
-    microusd: int | None
-    tokens: int
-    expected_image_tokens: int
 
 
 class Meter:
@@ -159,11 +115,30 @@ class Meter:
     def _predicted(self, pictures: int, expected: int) -> Prediction:
         limits = self._limits
         images = self._learnt.image_tokens(pictures, expected, each_tokens=limits.image_tokens)
-        images += limits.kept_image_tokens
+        if (pictures, expected) not in self._learnt.images:  # what was billed holds the earlier pictures already
+            images += limits.kept_image_tokens
         text = max(limits.text_tokens, self._learnt.text_tokens)
         microusd = self._prices.predicted_microusd(limits.model, 1, images, text, limits.max_output_tokens)
         tokens = images + text + limits.max_output_tokens
         return Prediction(0 if limits.engine == "local" else microusd, tokens, expected)
+
+    def image_tokens(self) -> int:
+        """What the pictures of a question take: as billed, else by their size."""
+        pictures, expected = self._shape
+        figure = self._learnt.images.get((pictures, expected))
+        return figure.tokens if figure is not None else expected or DESKTOP_TOKENS
+
+    def answer_tokens(self) -> int | None:
+        """What an answer's text takes on average; None when none was billed."""
+        samples = self._money.samples
+        if not samples:
+            return None
+        return sum(max(0, s.usage.output_tokens - s.usage.reasoning_tokens) for s in samples) // len(samples)
+
+    def use_model(self, model: str) -> None:
+        """Another model answers from now on: its prices and its figures apply."""
+        self._limits = replace(self._limits, model=model)
+        self._changed.set()
 
     # What happens to questions
 
@@ -215,7 +190,8 @@ class Meter:
         try:
             money = await self._store.money(day=local_day(wall), at=wall, model=self._limits.model)
         except StorageError as error:
-            log.error("the ledger cannot be read: %s", error)  # the check before each send fails as well: nothing is spent
+            # The check before each send fails as well, so nothing is spent.
+            log.error("the ledger cannot be read: %s", error)
             return self._money
         self._money = money
         self._learnt = learn(money.samples)
@@ -236,7 +212,7 @@ class Meter:
             if self._limits.token_cap_day <= 0:
                 return Standing("nothing", "price_unknown")
             if used > self._limits.token_cap_day:
-                return Standing("nothing", "day")
+                return Standing("nothing", "tokens")
             self._not_before = 0.0
             return standing_of(money.totals, caps, 0, paced=False, reserved_too=self._counting_reserved)
         pace = Pace.of_day(caps.day, active_hours=self._limits.active_hours, question_microusd=predicted)
@@ -316,26 +292,7 @@ class Meter:
 
     def sentence(self) -> str:
         """The stage in a sentence for a person."""
-        standing, window = self.standing, self.standing.because
-        if standing.stage == "normal":
-            return "Questions are asked as the screen changes."
-        if standing.because == "price_unknown":
-            return (
-                f"The price of {self._limits.model} is unknown, so nothing is asked; name it in [cost] prices_file or "
-                "set [cost] token_cap_day."
-            )
-        if standing.stage == "slower":
-            return (
-                "hudd asks less often by itself, so that the day's money lasts for "
-                f"{self._limits.active_hours:g} active hours."
-            )
-        cap = dollars(getattr(self._limits, f"cap_{window}_microusd"))
-        if standing.stage == "asked_only":
-            return (
-                f"hudd asks nothing more by itself this {window}: nine tenths of its cap of {cap} are spent, the rest "
-                "is kept for snaps."
-            )
-        return f"The cap of {cap} for this {window} is reached; raise [cost] cap_{window}_usd or wait for the next."
+        return stage_sentence(self.standing, self._limits)
 
     def status(self) -> dict[str, Any]:
         """What ``status`` tells of money, beside the day's figures."""
@@ -373,8 +330,3 @@ class Meter:
             },
             "prices_date": self._prices.date,
         }
-
-
-def dollars(microusd: int) -> str:
-    """Micro-dollars for a person: ``$1.00``, ``$0.0041``."""
-    return f"${microusd / 1_000_000:.2f}" if microusd % 10_000 == 0 else f"${microusd / 1_000_000:.4f}"

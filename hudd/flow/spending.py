@@ -11,7 +11,8 @@ from typing import Final, Protocol
 
 from hudd.clock import Clock
 from hudd.errors import WithheldError
-from hudd.flow.meter import Limits, Meter
+from hudd.flow.limits import Limits
+from hudd.flow.meter import Meter
 from hudd.ledger.budget import Verdict, decide, settlement_of
 from hudd.ledger.caps import local_day
 from hudd.ledger.prices import PriceTable
@@ -37,6 +38,7 @@ class _Open:
     """A reservation whose answer has not come."""
 
     reservation_id: int
+    model: str
     microusd: int | None
     sent: bool = False
 
@@ -138,7 +140,7 @@ class Spending:
         except WithheldError:
             await self.meter.refused()
             raise
-        self._open[question.id] = _Open(number, predicted.microusd)
+        self._open[question.id] = _Open(number, limits.model, predicted.microusd)
 
     def sent(self, question: Question) -> None:
         """The bytes of a question are with the socket: from now on it may be billed."""
@@ -171,13 +173,18 @@ class Spending:
             replace(answer, sent=reserved.sent),  # a second try may be unsent although the first was not
             reservation_id=reserved.reservation_id,
             engine=self._limits.engine,
-            model=self._limits.model,
+            model=reserved.model,
             prices=self._prices,
         )
         cost = settlement.cost_microusd
         if cost is not None and reserved.microusd is not None and cost > reserved.microusd:
             self.meter.above_reservation(reserved.microusd, cost)
         return settlement
+
+    def use_model(self, model: str) -> None:
+        """Another model answers from now on (a fallback): its prices apply to what is asked next."""
+        self._limits = replace(self._limits, model=model)
+        self.meter.use_model(model)
 
     def committed(self) -> None:
         """A settlement is in the ledger: the stage is looked at again."""

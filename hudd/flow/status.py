@@ -37,6 +37,8 @@ class ConversationFacts(Protocol):
     def unknown_events(self) -> int: ...
     @property
     def malformed_events(self) -> int: ...
+    @property
+    def rollover(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,7 @@ def build_status(
     last_note_at: float | None,
     last_errors: Sequence[dict[str, Any]],
     clock: Clock,
+    journal: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The object of ``status`` and of ``state/`` (PROTOCOL.md)."""
     now, wall = clock.monotonic(), clock.wall()
@@ -183,7 +186,7 @@ def build_status(
         "connection_since": iso_time(conversation.since),
         "sentence": conversation.sentence,
         "next_try_s": conversation.next_try_s,
-        "rollover": None,
+        "rollover": conversation.rollover,
         "responding": conversation.responding,
         "sending": {
             "allowed": not facts.reasons,
@@ -224,7 +227,7 @@ def build_status(
         "pause": pause_status(pause),
         "reading": None if daemon.engine != "local" else {"advice": advice},
         "sockets": {"control": daemon.control_socket, "notes": daemon.notes_socket},
-        "journal": {"path": daemon.journal_path, "set_aside": daemon.journal_set_aside},
+        "journal": {"path": daemon.journal_path, "set_aside": daemon.journal_set_aside, **(journal or {})},
         "last_errors": list(last_errors),
     }
 

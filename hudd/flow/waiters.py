@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -51,6 +52,14 @@ class Waiters:
         """Let a snap end as another one does, whose question it shares."""
         future, _ = self.begin(other)
         future.add_done_callback(lambda done: None if done.cancelled() else self.end(snap_id, done.result()))
+
+    def forget(self, gone: Callable[[dict[str, Any]], bool]) -> None:
+        """Put an error in the place of the notes that are gone, so that a repeated request does not bring them back."""
+        for entry in self._entries.values():
+            outcome = entry.future.result() if entry.future.done() and not entry.future.cancelled() else None
+            if isinstance(outcome, dict) and gone(outcome):
+                entry.future = asyncio.get_running_loop().create_future()
+                entry.future.set_result(CommandError("E_STATE", "The note of this snap was forgotten."))
 
     def _forget_old(self) -> None:
         now = self._clock.monotonic()

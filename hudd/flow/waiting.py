@@ -34,3 +34,10 @@ async def wait_for_any(clock: Clock, seconds: float | None, *events: asyncio.Eve
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
     return any(event.is_set() for event in events)
+
+
+async def wait_and_clear(clock: Clock, seconds: float | None, *events: asyncio.Event) -> None:
+    """Wait as ``wait_for_any`` does, then clear the events: whoever waits looks at the facts behind all of them."""
+    await wait_for_any(clock, seconds, *events)
+    for event in events:
+        event.clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from hudd.config.settings import GateSettings
@@ -59,6 +59,7 @@ class Watcher:
         self._pixels = pixels
         self._last: Any = None
         self._sent: Any = None
+        self._heartbeat_s = settings.heartbeat_s
         self._least_hold_s = max(settings.min_interval_s, FIRST_HOLD_S)
         self._hold_s = 0.0
         self._held_until = float("-inf")
@@ -79,6 +80,9 @@ class Watcher:
         if decision.action == "send" and now < self._held_until:
             decision = Decision("wait", "interval", self._held_until - now)
         self.reason = decision.reason
+        if decision.action == "send" and self._heartbeat_s > 0:
+            # On a still screen nothing else would be a cause to look.
+            return replace(decision, look_again_in_s=self._heartbeat_s)
         return decision
 
     def sent(self, look: Look, now: float) -> None:

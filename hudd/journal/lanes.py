@@ -36,10 +36,10 @@ def result_code(error: sqlite3.Error) -> int:
     return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
 
 
-def storage_error(error: sqlite3.Error, path: Path) -> StorageError:
+def storage_error(error: sqlite3.Error, path: Path, *, name: str = "journal") -> StorageError:
     """The sentence for a person, made from the result code and never from the message text."""
     what, remedy = _SENTENCES.get(result_code(error), (f"failed: {error}", "The log has more."))
-    return StorageError(f"The journal {path} {what}.", hint=remedy)
+    return StorageError(f"The {name} {path} {what}.", hint=remedy)
 
 
 class Lane:
@@ -49,11 +49,21 @@ class Lane:
         name: Name of the thread.
         path: The journal, for sentences.
         connect: Opens the connection; runs on the lane's thread, before the first job.
+        failed: Told of each error of SQLite, on the lane's thread; when it answers True the job is done once more, so
+            a job must be able to begin again.
     """
 
-    def __init__(self, name: str, path: Path, connect: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        connect: Callable[[], sqlite3.Connection],
+        *,
+        failed: Callable[[sqlite3.Error], bool] = lambda _: False,
+    ) -> None:
         self._path = path
         self._connect = connect
+        self._failed = failed
         self._connection: sqlite3.Connection | None = None
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
         self._closed = False
@@ -98,11 +108,20 @@ class Lane:
 
     def _do(self, job: Job[T]) -> T:
         try:
-            if self._connection is None:
-                self._connection = self._connect()
-            return job(self._connection)
+            return self._try(job)
         except sqlite3.Error as error:
+            if not self._failed(error):
+                raise storage_error(error, self._path) from error
+        try:
+            return self._try(job)
+        except sqlite3.Error as error:
+            self._failed(error)
             raise storage_error(error, self._path) from error
+
+    def _try(self, job: Job[T]) -> T:
+        if self._connection is None:
+            self._connection = self._connect()
+        return job(self._connection)
 
     def _disconnect(self) -> None:
         if self._connection is not None:

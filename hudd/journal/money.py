@@ -53,8 +53,9 @@ _SAMPLES: Final = f"""SELECT pictures, expected_image_tokens, {", ".join(_KINDS)
     WHERE model = ? AND engine <> 'local' AND status <> 'open' AND NOT assumed AND input_tokens > 0
     ORDER BY id DESC LIMIT ?"""  # noqa: S608 - see above
 _UNNOTED: Final = f"""SELECT count(*), coalesce(sum({_SPENT}), 0) FROM ledger
-    WHERE engine <> 'local' AND status <> 'open' AND {_SPENT} > 0 AND id > coalesce(
-        (SELECT id FROM ledger WHERE noted AND engine <> 'local' ORDER BY id DESC LIMIT 1), 0)"""  # noqa: S608 - see above
+    WHERE engine <> 'local' AND noted = 0 AND status <> 'open' AND {_SPENT} > 0 AND id > coalesce(
+        (SELECT id FROM ledger WHERE noted = 1 AND engine <> 'local' ORDER BY id DESC LIMIT 1), 0)"""  # noqa: S608 - see above
+_EVER_PAID: Final = "SELECT 1 FROM ledger INDEXED BY ledger_paid WHERE engine <> 'local' LIMIT 1"
 
 
 def _costs(time: str) -> str:
@@ -184,7 +185,7 @@ def facts(connection: sqlite3.Connection, day: str, at: float, model: str) -> Mo
         ),
         unnoted=unnoted,
         unnoted_microusd=unnoted_microusd,
-        ever_paid=connection.execute("SELECT 1 FROM ledger WHERE engine <> 'local' LIMIT 1").fetchone() is not None,
+        ever_paid=connection.execute(_EVER_PAID).fetchone() is not None,
     )
 
 
@@ -209,9 +210,20 @@ def costs(
     """
     bounds = (-_INFINITE if since is None else since, _INFINITE if until is None else until)
     rows: list[CostRow] = []
-    for day, quarter, engine, model, trigger, answers, microusd, assumed, reserved, unpriced, unnoted, *kinds in (
-        connection.execute(_COSTS_BY_TIME if by_time else _COSTS, bounds)
-    ):
+    for (
+        day,
+        quarter,
+        engine,
+        model,
+        trigger,
+        answers,
+        microusd,
+        assumed,
+        reserved,
+        unpriced,
+        unnoted,
+        *kinds,
+    ) in connection.execute(_COSTS_BY_TIME if by_time else _COSTS, bounds):
         rows.append(
             CostRow(
                 engine=engine,

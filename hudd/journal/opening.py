@@ -7,6 +7,7 @@ import errno
 import os
 import sqlite3
 import stat
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,9 @@ from hudd.journal.lanes import result_code, storage_error
 
 _DAMAGED: Final = frozenset({11, 26})  # SQLITE_CORRUPT, SQLITE_NOTADB
 _BESIDE: Final = ("", "-wal", "-shm")
+CHECKED_AT_OPENING_BYTES: Final = 64 << 20
+"""A journal up to this size is looked through before it is used, which takes less than a second; a larger one after the
+start, beside the work, unless damage was found then: that is remembered by a file and seen to at the next opening."""
 
 
 class _DamagedError(Exception):
@@ -68,13 +72,44 @@ def _opening_error(error: OSError, path: Path) -> StorageError | PermissionsErro
     )
 
 
-def open_sound(path: Path, *, now: float, indexed: bool) -> tuple[sqlite3.Connection, Path | None]:
+def _damage_mark(path: Path) -> Path:
+    return path.with_name(f"{path.name}.damaged")
+
+
+def check_is_left(path: Path) -> bool:
+    """Whether the opening leaves the check of the whole file for later."""
+    return path.stat().st_size > CHECKED_AT_OPENING_BYTES and not _damage_mark(path).exists()
+
+
+def passes_check(connection: sqlite3.Connection) -> bool:
+    """Look through the whole file.
+
+    Raises:
+        sqlite3.Error: It cannot be read, for another reason than damage.
+    """
+    try:
+        return connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
+    except sqlite3.Error as error:
+        if result_code(error) in _DAMAGED:
+            return False
+        raise
+
+
+def remember_damage(path: Path) -> None:
+    """Let the next opening look through the whole file before it is used, and set it aside."""
+    _damage_mark(path).touch(mode=0o600)
+
+
+def open_sound(
+    path: Path, *, now: float, indexed: bool, failed: Callable[[sqlite3.Error], bool] = lambda _: False
+) -> tuple[sqlite3.Connection, Path | None]:
     """Open the journal for writing, at the newest version; set a damaged one aside and begin a new one.
 
     Args:
         path: The journal; ``prepare_file`` has seen it.
         now: Wall clock, for the name of a file that is set aside.
         indexed: Whether the full-text index is wanted.
+        failed: Told of an error of SQLite; when it answers True the opening is tried once more.
 
     Returns:
         The connection, and where a damaged file went (None when there was none).
@@ -83,7 +118,12 @@ def open_sound(path: Path, *, now: float, indexed: bool) -> tuple[sqlite3.Connec
         StorageError: It cannot be read or written, or a newer hudd wrote it.
     """
     try:
-        return _open_checked(path, indexed=indexed, now=now), None
+        try:
+            return _open_checked(path, indexed=indexed, now=now), None
+        except StorageError as error:
+            if not isinstance(error.__cause__, sqlite3.Error) or not failed(error.__cause__):
+                raise
+            return _open_checked(path, indexed=indexed, now=now), None
     except _DamagedError as damaged:
         aside = damaged.aside
     prepare_file(path)
@@ -129,7 +169,11 @@ def _is_sound(connection: sqlite3.Connection, path: Path) -> bool:
             f"The journal {path} has version {version}, this hudd knows versions up to {schema.VERSION}.",
             hint="Install a newer hudd, or set HUDD_STATE_DIR to another folder.",
         )
-    return connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
+    if check_is_left(path):
+        return True
+    sound = passes_check(connection)
+    _damage_mark(path).unlink(missing_ok=True)
+    return sound
 
 
 def _set_aside(path: Path, now: float) -> Path:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
 
+from hudd.journal import schema
 from hudd.journal.grep import TOO_SLOW, Expression, split_expression
+from hudd.journal.retention import pruned_through
 from hudd.notes.records import NotesPage
 from hudd.wire.messages import Note, PictureInfo
 from hudd.wire.table import REPLAY_PAGE
@@ -99,10 +101,12 @@ def since(connection: sqlite3.Connection, stream: str, seq: int, topic_prefix: s
             )
         )
     oldest = connection.execute("SELECT min(seq) FROM notes").fetchone()[0]
+    # Below the highest number that was pruned only marked notes are left: no reader may take those for everything.
+    gone = pruned_through(connection)
     return NotesPage(
         notes=tuple(fetch(connection, stream, numbers[:limit])),
         head=max((newest[topic] for topic in topics), default=0),
-        oldest=oldest or 0,
+        oldest=max(oldest or 0, gone + 1 if gone else 0),
         more=len(numbers) > limit,
     )
 
@@ -187,7 +191,7 @@ def search(connection: sqlite3.Connection, stream: str, wanted: Search, monotoni
     Raises:
         ValueError: The regular expression is invalid or takes too long, or the index is switched off; one sentence.
     """
-    if wanted.words is not None and not _indexed(connection):
+    if wanted.words is not None and not schema.is_indexed(connection):
         raise ValueError("The full-text index is off; set [journal] search = true, or use a grep.")
     limit = max(1, min(wanted.limit, REPLAY_PAGE))
     chunks = _chunks(connection, wanted, size=limit if wanted.grep is None else _CHUNK)
@@ -196,10 +200,6 @@ def search(connection: sqlite3.Connection, stream: str, wanted: Search, monotoni
     else:
         numbers = _grep(chunks, wanted.grep, limit, monotonic)
     return fetch(connection, stream, numbers[:limit])
-
-
-def _indexed(connection: sqlite3.Connection) -> bool:
-    return connection.execute("SELECT value FROM meta WHERE key = 'indexed'").fetchone()[0] == "1"
 
 
 def _grep(chunks: Iterator[list[tuple[int, str]]], grep: str, limit: int, monotonic: Callable[[], float]) -> list[int]:

@@ -78,7 +78,10 @@ _TABLES_V1: Final = (
         expected_image_tokens INTEGER NOT NULL DEFAULT 0,
         noted INTEGER NOT NULL DEFAULT 0)""",
     "CREATE INDEX ledger_by_day ON ledger (day)",
-    "CREATE INDEX ledger_paid ON ledger (day) WHERE engine <> 'local'",
+    # Paid answers are few among the free ones of the local engine, and looked at after each of them.
+    "CREATE INDEX ledger_paid ON ledger (day, status, cost_microusd, reserved_microusd) WHERE engine <> 'local'",
+    "CREATE INDEX ledger_paid_models ON ledger (model) WHERE engine <> 'local'",
+    "CREATE INDEX ledger_paid_noted ON ledger (noted) WHERE engine <> 'local'",
     "CREATE INDEX ledger_by_time ON ledger (reserved_at)",
     "CREATE INDEX ledger_open ON ledger (id) WHERE status = 'open'",
     """CREATE TABLE errors (
@@ -170,6 +173,10 @@ def make_durable(connection: sqlite3.Connection) -> None:
     Raises:
         sqlite3.Error: The file may not be written, or is no database.
     """
+    # Removed rows give their pages back to the disk; only a database without tables can still be told so.
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    # What is removed or moved is overwritten with zeros: a forgotten text must not lie in a page's unused part.
+    connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     if sys.platform == "darwin":
@@ -233,12 +240,30 @@ def migrate(connection: sqlite3.Connection) -> None:
             connection.execute(f"PRAGMA user_version = {version}")
 
 
+def meta(connection: sqlite3.Connection, key: str) -> str:
+    """A value of ``meta``; '' when there is none."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return "" if row is None else str(row[0])
+
+
+def set_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
+    """Write a value of ``meta``. Begins no transaction."""
+    connection.execute(
+        "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (key, value),
+    )
+
+
+def is_indexed(connection: sqlite3.Connection) -> bool:
+    """Whether notes are in the full-text index."""
+    return meta(connection, "indexed") == "1"
+
+
 def set_indexed(connection: sqlite3.Connection, *, wanted: bool) -> None:
     """Switch the full-text index on (and build it) or off (and empty it); nothing happens when it is so already."""
-    now = connection.execute("SELECT value FROM meta WHERE key = 'indexed'").fetchone()[0] == "1"
-    if now == wanted:
+    if is_indexed(connection) == wanted:
         return
     with transaction(connection):
         command = "rebuild" if wanted else "delete-all"
         connection.execute("INSERT INTO notes_fts (notes_fts) VALUES (?)", (command,))
-        connection.execute("UPDATE meta SET value = ? WHERE key = 'indexed'", ("1" if wanted else "0",))
+        set_meta(connection, "indexed", "1" if wanted else "0")

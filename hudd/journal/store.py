@@ -19,7 +19,9 @@ from typing import Any, Self, TypeVar
 from hudd.clock import Clock
 from hudd.errors import WithheldError
 from hudd.journal import events, money, opening, queries, schema
+from hudd.journal.ballast import Ballast, StorageGuard
 from hudd.journal.lanes import Job, Lane
+from hudd.journal.upkeep import Place, Upkeep
 from hudd.ledger.budget import Verdict
 from hudd.ledger.records import CostReport, MoneyFacts, Reservation, Settlement, Totals
 from hudd.model import UpstreamError
@@ -42,18 +44,20 @@ class Journal:
         stream: Random name of this journal; a new file has a new one.
         set_aside: Where a damaged file went at opening, or None.
         vanished: How many reservations a crash had left open; they stand as assumed.
+        upkeep: Marks, retention, forgetting, backups, and the state of the storage.
     """
 
     def __init__(
-        self, path: Path, clock: Clock, *, set_aside: Path | None, writer: Lane, reader: Lane, searcher: Lane
+        self, path: Path, clock: Clock, *, set_aside: Path | None, writer: Lane, searcher: Lane, guard: StorageGuard
     ) -> None:
         self.path = path
         self.set_aside = set_aside
         self._clock = clock
         self._writer = writer
-        self._reader = reader
+        self._reader = Lane("journal-reader", path, lambda: schema.connect_reader(path))
         self._searcher = searcher
         self.stream, self.vanished, self._heads, self._pause = writer.call(self._load)
+        self.upkeep = Upkeep(Place(path, self.stream, clock, writer, self._reader, guard))
 
     @classmethod
     def open(cls, path: Path, *, clock: Clock, search: bool = True) -> Self:
@@ -73,13 +77,14 @@ class Journal:
         """
         opening.prepare_file(path)
         aside: Path | None = None
+        guard = StorageGuard(path, Ballast(path))
 
         def connect() -> sqlite3.Connection:
             nonlocal aside
-            connection, aside = opening.open_sound(path, now=clock.wall(), indexed=search)
+            connection, aside = opening.open_sound(path, now=clock.wall(), indexed=search, failed=guard.failed)
             return connection
 
-        writer = Lane("journal-writer", path, connect)
+        writer = Lane("journal-writer", path, connect, failed=guard.failed)
         try:
             writer.start()
             if aside is not None:
@@ -89,8 +94,8 @@ class Journal:
                 clock,
                 set_aside=aside,
                 writer=writer,
-                reader=Lane("journal-reader", path, lambda: schema.connect_reader(path)),
                 searcher=Lane("journal-search", path, lambda: schema.connect_reader(path)),
+                guard=guard,
             )
         except BaseException:
             writer.close()

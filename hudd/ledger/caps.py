@@ -16,7 +16,7 @@ from hudd.ledger.records import Period, Totals
 Window = Literal["hour", "day", "month"]
 WINDOWS: Final[tuple[Window, ...]] = ("hour", "day", "month")
 Stage = Literal["normal", "slower", "asked_only", "nothing"]
-Because = Literal["", "pacing", "hour", "day", "month", "price_unknown"]
+Because = Literal["", "pacing", "hour", "day", "month", "tokens", "price_unknown"]
 
 KEPT_PERCENT: Final = 10
 """Share of each cap that is kept for snaps that a person asks for."""
@@ -51,7 +51,8 @@ class Standing:
     Attributes:
         stage: ``normal``; ``slower`` (automatic questions wait for the pace); ``asked_only`` (what is left of a cap is
             kept for snaps that are asked for); ``nothing``.
-        because: Which cap, or ``pacing``; '' when normal.
+        because: Which cap (``tokens`` is the one for models without a price), ``pacing`` or ``price_unknown``; '' when
+            normal.
     """
 
     stage: Stage = "normal"
@@ -79,9 +80,7 @@ def passed(totals: Totals, caps: Caps, more_microusd: int, *, automatic: bool) -
     return None
 
 
-def standing_of(
-    totals: Totals, caps: Caps, next_microusd: int, *, paced: bool, reserved_too: bool = False
-) -> Standing:
+def standing_of(totals: Totals, caps: Caps, next_microusd: int, *, paced: bool, reserved_too: bool = False) -> Standing:
     """Where the money stands for the questions to come.
 
     What is reserved by open questions is usually not counted: most of it comes back when they are answered, and a

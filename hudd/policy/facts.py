@@ -15,6 +15,8 @@ Reason = Literal[
     "cap_reached",
     "cap_near",
     "price_unknown",
+    "storage",
+    "forgetting",
     "stopping",
 ]
 """What can forbid sending. Locked, inactive, idle and excluded windows join here when their sources exist."""
@@ -33,6 +35,8 @@ SENTENCES: Final[dict[str, str]] = {
     "price_unknown": (
         "The price of this model is unknown; name one in [cost] prices_file or set [cost] token_cap_day."
     ),
+    "storage": "The journal cannot be written; `hudctl status` tells why, and hudd goes on by itself when it can.",
+    "forgetting": "Notes are being forgotten; ask again in a moment.",
     "stopping": "hudd is stopping.",
     FACTS_CHANGED: "Something changed between the grab and the send; ask again.",
 }
@@ -41,6 +45,11 @@ SENTENCES: Final[dict[str, str]] = {
 def sentence_for(reasons: tuple[str, ...]) -> str:
     """The reasons as sentences for a person."""
     return " ".join(SENTENCES.get(reason, reason) for reason in reasons)
+
+
+def code_for(reasons: tuple[str, ...]) -> str:
+    """The code of the contract for these reasons."""
+    return "E_STORAGE" if "storage" in reasons else "E_STATE"
 
 
 def withhold(held: tuple[str, ...], *, epoch_now: int, epoch_of_shot: int | None) -> tuple[str, ...]:

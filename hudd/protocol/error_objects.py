@@ -7,7 +7,7 @@ as JSON within its message, or with an HTTP status where the code should be.
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import Final, cast
 
 from hudd.protocol.events import ErrorDetails
 from hudd.protocol.json_values import Json, list_of, object_of, text_of
@@ -64,7 +64,7 @@ def _layers(value: object, depth: int = 0) -> list[Json]:
     if isinstance(value, str):
         return _layers(_parsed(value), depth + 1)
     if isinstance(value, list):
-        items = list_of(value)
+        items = list_of(cast("object", value))
         return _layers(items[0], depth + 1) if items else []
     data = object_of(value)
     if not data:

@@ -73,7 +73,7 @@ class SessionUpdate:
     max_output_tokens: int
     retention_ratio: float
     post_instructions_tokens: int
-    reasoning_effort: Effort | Literal[""] = ""
+    reasoning_effort: Effort | str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,21 +25,23 @@ class Exchange:
 
     Attributes:
         question_id: Ours.
-        event_id: Of the ``response.create``; a refusal names it.
+        event_ids: Of the ``response.create`` and of the items that it leans on; a refusal names one of them.
         response_id: ``resp_…`` once it was created, or ''.
         step: How far it came.
         deadline: When the next step must have come, monotonic seconds; None while nothing is waited for.
         done_by: When the answer must be complete.
         timeout: Why we cancelled it, or None.
+        sent_at: When its bytes were handed to the socket.
         text: What was written so far.
     """
 
     question_id: str
-    event_id: str
+    event_ids: tuple[str, ...]
     response_id: str = ""
     step: Step = Step.UNSENT
     deadline: float | None = None
     done_by: float = 0.0
+    sent_at: float = 0.0
     timeout: UpstreamError | None = None
     text: AnswerText = field(default_factory=AnswerText)
 

@@ -11,6 +11,8 @@ import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
@@ -27,32 +29,39 @@ from websockets.exceptions import (
 )
 from websockets.protocol import State
 
-from hudd.errors import LinkClosedError, LinkRefusedError, WithheldError
+from hudd.errors import LinkClosedError, LinkError, LinkRefusedError, WithheldError
 from hudd.protocol.events import Malformed
 
 PING_INTERVAL_S: Final = 20.0
 CLOSE_S: Final = 5.0
 """Seconds that the closing handshake may take before the socket is dropped."""
+BLOCKED_S: Final = 2.0
+"""A timer that is later than this says that the process could not run meanwhile."""
 BODY_BYTES: Final = 2048
 
+_BASES: Final = {"https": "wss", "http": "ws"}
 Guard = Callable[[], tuple[str, ...]]
 
 
 def endpoint_url(url: str, model: str) -> str:
     """The address to connect to: the setting's address with the model as a query (realtime-protocol 1.1).
 
-    A query that the address has already is kept; a model in it wins, as does a ``deployment`` (older Azure form).
+    A query that the address has already is kept; a model in it wins, as does a ``deployment`` (older Azure form). An
+    ``https://`` address is a base as the official clients take it: ``/realtime`` is added to its path.
 
     Args:
-        url: ``wss://…`` or ``ws://…``.
+        url: ``wss://…``, ``ws://…``, ``https://…`` or ``http://…``.
         model: Opaque to us; a vendor prefix is encoded.
     """
     parts = urlsplit(url)
     query = parse_qsl(parts.query, keep_blank_values=True)
     if model and not {"model", "deployment", "call_id"} & {name for name, _ in query}:
         query.append(("model", model))
-    path = parts.path.rstrip("/")
-    return urlunsplit((parts.scheme, parts.netloc, path, urlencode(query, quote_via=quote, safe=""), ""))
+    path, scheme = parts.path.rstrip("/"), parts.scheme
+    if scheme in _BASES:
+        scheme = _BASES[scheme]
+        path = path if path.endswith("/realtime") else f"{path}/realtime"
+    return urlunsplit((scheme, parts.netloc, path, urlencode(query, quote_via=quote, safe=""), ""))
 
 
 def is_loopback(url: str) -> bool:
@@ -69,11 +78,14 @@ def is_loopback(url: str) -> bool:
 class Link:
     """One open WebSocket. Iterate over it for what comes; any task may send."""
 
-    def __init__(self, connection: ClientConnection, host: str) -> None:
+    def __init__(self, connection: ClientConnection, host: str, ping_timeout_s: float = 60.0) -> None:
         self._connection = connection
         self._host = host
         self._lock = asyncio.Lock()
         self._ours = False
+        self._silent = False
+        self._ping_timeout_s = ping_timeout_s
+        self._keepalive = asyncio.create_task(self._keep_alive(), name="realtime-keepalive")
 
     def __repr__(self) -> str:
         return f"<Link to {self._host}>"
@@ -112,23 +124,46 @@ class Link:
             try:
                 frame = await self._connection.recv()
             except ConnectionClosed as error:
+                self._keepalive.cancel()
                 raise self._closed_error() from error
             yield frame if isinstance(frame, str) else Malformed("a binary frame")
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close, waiting at most ``CLOSE_S`` for the other side. Safe to call twice."""
         self._ours = True
+        self._keepalive.cancel()
         await self._connection.close(code, reason)
 
     def abort(self) -> None:
         """Drop the socket at once, without a word to the other side."""
         self._ours = True
+        self._keepalive.cancel()
         self._connection.transport.abort()
+
+    async def _keep_alive(self) -> None:
+        """Ping, and drop the line when no pong comes in time.
+
+        The library's own keepalive counts the time in which this process could not run (a blocked loop, a stopped
+        process) as silence of the peer. Here, time that passed unseen is not counted: the peer gets another period.
+        """
+        loop = asyncio.get_running_loop()
+        with suppress(ConnectionClosed):
+            while True:
+                await asyncio.sleep(PING_INTERVAL_S)
+                pong = asyncio.ensure_future(await self._connection.ping())
+                while not pong.done():
+                    asked_at = loop.time()
+                    await asyncio.wait({pong}, timeout=self._ping_timeout_s)
+                    overslept_s = loop.time() - asked_at - self._ping_timeout_s
+                    if not pong.done() and overslept_s < BLOCKED_S:
+                        self._silent = True
+                        self._connection.transport.abort()
+                        return
 
     def _closed_error(self) -> LinkClosedError:
         code = self._connection.close_code
         code = 1006 if code is None else code
-        reason = self._connection.close_reason or ""
+        reason = self._connection.close_reason or ("no pong in time" if self._silent else "")
         side = "this side" if self._ours else self._host
         return LinkClosedError(
             f"The connection to {self._host} was closed by {side} (code {code}).",
@@ -151,7 +186,8 @@ async def open_link(
     *,
     connect_s: float = 10.0,
     ping_timeout_s: float = 60.0,
-    proxy: bool = True,
+    proxy: bool | str = True,
+    ca_file: str = "",
 ) -> Link:
     """Open a connection. Cancelling it leaves nothing open.
 
@@ -160,10 +196,12 @@ async def open_link(
         headers: Authorization and the like; values are never shown.
         connect_s: Seconds that DNS, TCP, TLS and the upgrade may take together.
         ping_timeout_s: Seconds without a pong until the connection counts as dead.
-        proxy: Whether the environment's proxy is used; never for this machine itself.
+        proxy: Whether the environment's proxy is used, or the address of one; never for this machine itself.
+        ca_file: Certificates to trust beside the system's; '' for none. The other side is verified in any case.
 
     Raises:
         LinkRefusedError: When it could not be opened; ``status`` is 0 when no HTTP answer came.
+        LinkError: ``ca_file`` cannot be used.
     """
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
@@ -173,10 +211,10 @@ async def open_link(
             additional_headers=dict(headers),
             max_size=None,  # an item with a picture may be echoed whole (realtime-protocol 4.2)
             compression=None,  # pictures do not shrink
-            proxy=True if proxy and not is_loopback(url) else None,
+            proxy=(proxy or None) if not is_loopback(url) else None,
+            ssl=_trust(ca_file) if parts.scheme == "wss" else None,
             open_timeout=connect_s,
-            ping_interval=PING_INTERVAL_S,
-            ping_timeout=ping_timeout_s,
+            ping_interval=None,  # by ``Link`` itself, which tells a silent peer from a blocked loop of ours
             close_timeout=CLOSE_S,
             logger=_quiet_logger(),
         )
@@ -186,7 +224,25 @@ async def open_link(
         # ValueError: an address or header that cannot be written down. ImportError: a SOCKS proxy without its library.
         cause, hint = _cause(error, connect_s)
         raise LinkRefusedError(f"No connection to {host}: {cause}.", hint=hint) from None
-    return Link(connection, host)
+    return Link(connection, host, ping_timeout_s)
+
+
+def _trust(ca_file: str) -> ssl.SSLContext:
+    """Whom to believe: the system's authorities, and a private one on top.
+
+    Raises:
+        LinkError: The file cannot be used; a person must act.
+    """
+    context = ssl.create_default_context()
+    if ca_file:
+        try:
+            context.load_verify_locations(ca_file)
+        except OSError as error:  # ssl.SSLError is one
+            raise LinkError(
+                f"The certificates in {ca_file} cannot be used ({error.strerror or error}).",
+                hint="Name a readable PEM file in [realtime] ca_file.",
+            ) from error
+    return context
 
 
 def _quiet_logger() -> logging.Logger:
@@ -206,14 +262,25 @@ def _refused(host: str, error: InvalidStatus) -> LinkRefusedError:
         hint="Check [realtime] url and model.",
         status=response.status_code,
         body=body,
-        retry_after_s=_seconds(asked[0]) if asked else None,
+        retry_after_s=_seconds(asked[0], response.headers.get("Date", "")) if asked else None,
     )
 
 
-def _seconds(value: str) -> float | None:
-    """``Retry-After`` in seconds; the form with a date is rare enough to be left to our own back-off."""
+def _seconds(value: str, date: str) -> float | None:
+    """``Retry-After`` in seconds; None when it cannot be read.
+
+    Args:
+        value: A number, or a moment.
+        date: The moment of the answer by the server's own clock, against which the moment is read.
+    """
     text = value.strip()
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return float(text)
+    try:
+        until, sent = parsedate_to_datetime(text), parsedate_to_datetime(date)
+        return max(0.0, (until - sent).total_seconds())
+    except (TypeError, ValueError, IndexError, OverflowError):  # no date, or one with and one without a zone
+        return None
 
 
 def _cause(error: Exception, connect_s: float) -> tuple[str, str]:

@@ -8,14 +8,26 @@ given ends in exactly one ``Answer``.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from hudd.model import Answer, Question, UpstreamError
-from hudd.protocol.events import ResponseCreate
+from hudd.protocol.events import ItemCreate, RateLimitsUpdated, ResponseCreate
+from hudd.realtime.pace import RATE_CODES, Pace
 from hudd.realtime.sentences import explain_lost
 from hudd.realtime.session import Session
-from hudd.realtime.session_words import Ask, Command, Delta, Finished, Input, Sent, Withdrawn
+from hudd.realtime.session_words import (
+    Ask,
+    Command,
+    Delta,
+    Finished,
+    Input,
+    Learn,
+    Retire,
+    Sent,
+    Withdrawn,
+)
 
 MAX_SENDS: Final = 2
 """A question that a person asked is paid for at most twice: once, and once more after a drop (design 5)."""
@@ -53,9 +65,14 @@ class _Flight:
 
 
 class Router:
-    """Questions in flight and the machines they fly on."""
+    """Questions in flight and the machines they fly on.
 
-    def __init__(self) -> None:
+    Args:
+        random: Gives numbers in [0, 1), for the pace of automatic questions.
+    """
+
+    def __init__(self, random: Callable[[], float] = lambda: 0.5) -> None:
+        self._pace = Pace(random)
         self._machine: Session | None = None
         self._flights: dict[str, _Flight] = {}
         self._again: deque[tuple[Question, int]] = deque()
@@ -82,11 +99,23 @@ class Router:
         """Whether an automatic question may be asked: only alone, so that a person never waits behind two of them."""
         return self.has_room and not self.owes
 
+    def automatic_wait_s(self, now: float) -> float:
+        """Seconds for which the service's rate limit holds automatic questions back; 0 when it does not."""
+        return self._pace.wait_s(now)
+
     # ------------------------------------------------------------------------------------------- machines
 
     def use(self, machine: Session) -> None:
         """Ask on this machine from now on; questions on others stay there."""
         self._machine = machine
+
+    def uses(self, machine: Session) -> bool:
+        """Whether this is the machine that takes new work."""
+        return self._machine is machine
+
+    def retire(self, machine: Session, now: float) -> list[RouterCommand]:
+        """Let a machine that takes no new work finish its answers, and close."""
+        return self.step(machine, Retire(), now)
 
     def step(self, machine: Session, given: Input, now: float) -> list[RouterCommand]:
         """Let a machine take an input, and say what follows from it.
@@ -96,6 +125,8 @@ class Router:
             given: What happened.
             now: Monotonic seconds.
         """
+        if isinstance(given, RateLimitsUpdated):
+            self._pace.told(given, now)
         commands: list[RouterCommand] = []
         for command in machine.step(given, now):
             match command:
@@ -110,7 +141,7 @@ class Router:
     # ------------------------------------------------------------------------------------------- questions
 
     def next_again(self, now: float) -> tuple[Question | None, list[RouterCommand]]:
-        """Take the next question that waits to be asked again; those that are too old end here."""
+        """The next question that waits to be asked again, left in its place; those that are too old end here."""
         ended: list[RouterCommand] = []
         while self._again:
             question, sends = self._again.popleft()
@@ -120,13 +151,28 @@ class Router:
             ended.append(self._vanished(question, sends, explain_lost(_LOST), now))
         return None, ended
 
-    def ask(self, question: Question, event: ResponseCreate, now: float) -> list[RouterCommand]:
+    def drop_again(self, question_id: str, error: UpstreamError, now: float) -> list[RouterCommand]:
+        """End a question that waits to be asked again, because there is no fresh picture for it."""
+        kept: deque[tuple[Question, int]] = deque()
+        ended: list[RouterCommand] = []
+        for question, sends in self._again:
+            if question.id == question_id:
+                ended.append(self.refused(question, error, now, sent=sends > 0))
+            else:
+                kept.append((question, sends))
+        self._again = kept
+        return ended
+
+    def ask(
+        self, question: Question, event: ResponseCreate, now: float, *, ahead: tuple[ItemCreate, ...] = ()
+    ) -> list[RouterCommand]:
         """Ask a question on the machine in use.
 
         Args:
-            question: A new one, or the one that ``next_again`` gave.
+            question: A new one, or the one that ``next_again`` gave, with a fresh picture.
             event: The request for it.
             now: Monotonic seconds.
+            ahead: Items that the request leans on.
 
         Raises:
             ValueError: When there is no room, or the question is in flight already.
@@ -138,7 +184,7 @@ class Router:
         if self._again and self._again[0][0].id == question.id:
             _, sends = self._again.popleft()
         self._flights[question.id] = _Flight(question, machine, sends)
-        return self.step(machine, Ask(question.id, event), now)
+        return self.step(machine, Ask(question.id, event, ahead), now)
 
     def sent(self, question_id: str, now: float) -> None:
         """The question's bytes were handed to the socket."""
@@ -153,8 +199,8 @@ class Router:
         flight = self._flights.pop(question_id, None)
         if flight is None:
             return []
-        self.step(flight.machine, Withdrawn(question_id), now)
-        return [self.refused(flight.question, error, now, sent=flight.sends > 0)]
+        commands = self.step(flight.machine, Withdrawn(question_id), now)
+        return [self.refused(flight.question, error, now, sent=flight.sends > 0), *commands]
 
     def refused(self, question: Question, error: UpstreamError, now: float, *, sent: bool = False) -> Answered:
         """End a question that was not asked."""
@@ -193,12 +239,21 @@ class Router:
         if flight is None or flight.machine is not machine:
             return []
         del self._flights[finished.question_id]
+        self._learn_from(finished, machine, now)
         fatal = finished.error is not None and finished.error.fatal
         dropped = finished.status == "vanished" and flight.question.trigger == "manual" and not fatal
         if dropped and flight.sends < MAX_SENDS:
             self._again.append((flight.question, flight.sends))
             return []
         return [self._answer(flight, finished, now)]
+
+    def _learn_from(self, finished: Finished, machine: Session, now: float) -> None:
+        if finished.error is not None and finished.error.code in RATE_CODES:
+            self._pace.refused(now)
+        elif finished.status == "completed":
+            self._pace.answered()
+            if self._machine is not None and self._machine is not machine:
+                self._machine.step(Learn(finished.text), now)
 
     def _answer(self, flight: _Flight, finished: Finished, now: float) -> Answered:
         asked_at, sent_at, first_at = flight.question.asked_at, flight.sent_at, flight.first_delta_at

@@ -83,8 +83,7 @@ BY_CLOSE: Final[Mapping[int, str]] = {
     1015: "The connection's encryption failed; hudd connects again.",
     3000: "The service refused the key; set a valid one (HUDD_REALTIME_KEY or [realtime] key_file) and run "
     "`hudctl reload`.",
-    4000: "The service refused the session; check [realtime] url and model, then run "
-        "`hudctl reload`.",
+    4000: "The service refused the session; check [realtime] url and model, then run `hudctl reload`.",
     4004: f"The model is retired, or this key has no access to it; {_MODEL}",
 }
 
@@ -95,8 +94,11 @@ BY_STEP: Final[Mapping[str, str]] = {
     "response.created": "The service did not take the question within {s:g} s; ask again.",
     "first text": "The service took the question but wrote nothing within {s:g} s; ask again.",
     "response.done": "The answer was not complete within {s:g} s and was cancelled; ask again.",
+    "rollover": "The answer was not complete within {s:g} s after the next session had taken over; ask again.",
     "cancel": "The service did not react to a cancellation within {s:g} s; hudd connects again.",
 }
+
+SLEPT: Final = "The machine slept or its clock was set forward; hudd connects again."
 
 _KEY = re.compile(r"\b(sk-|sk_|ek-|ek_|Bearer )[A-Za-z0-9_*.\-]{4,}")
 _LONGEST_RAW: Final = 2000

@@ -1,22 +1,20 @@
 """One connection's life as a machine: events and time in, commands out. Pure.
 
 ``session_table.TABLE`` says which input means something in which state, and what state follows. An input that is not in
-it changes nothing; ``Session.step`` decides that in one place and counts it.
+it changes nothing; ``Session.step`` decides that in one place and counts it. The questions are in ``exchanges``.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Final, TypeAlias
 
 from hudd.config.settings import SessionSettings
 from hudd.model import UpstreamError
 from hudd.protocol.events import (
-    ErrorDetails,
+    Effort,
     ErrorEvent,
     OutputItemAdded,
     OutputItemDone,
-    ResponseCancel,
     ResponseCreated,
     ResponseDone,
     SessionCreated,
@@ -25,8 +23,10 @@ from hudd.protocol.events import (
     TextDelta,
     TextDone,
 )
-from hudd.realtime.exchange import Exchange, Step
-from hudd.realtime.sentences import explain_close, explain_error, explain_timeout
+from hudd.realtime.exchanges import CANCEL_S, MAX_IN_FLIGHT, Exchanges
+from hudd.realtime.memory import ConversationMemory, context_tokens
+from hudd.realtime.models import takes_reasoning
+from hudd.realtime.sentences import explain_close, explain_error, explain_silence, explain_timeout
 from hudd.realtime.session_table import OPEN_STATES, TABLE, State
 from hudd.realtime.session_words import (
     Ask,
@@ -34,11 +34,13 @@ from hudd.realtime.session_words import (
     Close,
     Closed,
     Command,
-    Delta,
-    Finished,
     Input,
+    Learn,
     Opened,
+    Placed,
     Report,
+    Retire,
+    RolloverDue,
     Send,
     Sent,
     Shut,
@@ -46,12 +48,17 @@ from hudd.realtime.session_words import (
     Withdrawn,
 )
 
-MAX_IN_FLIGHT: Final = 2
-"""How many out-of-band responses the service runs at once is not documented; two are known to work (3.8)."""
-CANCEL_S: Final = 10.0
-"""Seconds until a cancelled response must have ended; else the connection counts as dead (8.2)."""
+__all__ = ["CANCEL_S", "MAX_IN_FLIGHT", "RETIRE_S", "Session"]
+
+RETIRE_S: Final = 30.0
+"""Seconds that answers in flight may take after another session took over."""
+LINGER_S: Final = 1.0
+"""After an error that ends the session, the service closes by itself (2.6); its code and reason are waited for."""
+ROLLOVER_LEAD_S: Final = 300.0
+"""Seconds before the service ends the session at which the next one is opened (8.1)."""
+LEAST_LIFE_S: Final = 60.0
+"""A session is not replaced before: where our clock is wrong, ``expires_at`` looks near or past."""
 UPDATE_EVENT_ID: Final = "su_1"
-_NO_REASON: Final = ErrorDetails(type="server_error", message="the response failed without a reason")
 
 Commands: TypeAlias = list[Command]
 
@@ -62,37 +69,50 @@ class Session:
     Args:
         settings: Limits and time-outs.
         instructions: What the model is told; not empty.
+        model: As the settings name it; what ``session.created`` names goes before it.
+        effort: ``[realtime] reasoning``; sent only to models that take it.
+        memory: The ``conversation`` memory of this connection, or None.
 
     Attributes:
         state: Where it stands.
         session_id: ``sess_…``, or '' before ``session.created``.
         expires_at: Wall clock seconds at which the service ends the session, or None.
         ready_since: ``now`` of ``session.updated``, or None.
-        answered: Whether a response was completed.
         failure: What made the connection unusable, or None: the error that explains its end.
-        strays: Inputs that meant nothing where they came.
     """
 
-    def __init__(self, settings: SessionSettings, instructions: str) -> None:
+    def __init__(
+        self,
+        settings: SessionSettings,
+        instructions: str,
+        *,
+        model: str = "",
+        effort: Effort | str = "",
+        memory: ConversationMemory | None = None,
+    ) -> None:
         self._settings = settings
         self._instructions = instructions
+        self._model = model
+        self._effort = effort
+        self._memory = memory
+        self._exchanges = Exchanges(settings, memory)
         self.state = State.OPENING
         self.session_id = ""
         self.expires_at: float | None = None
         self.ready_since: float | None = None
-        self.answered = False
         self.failure: UpstreamError | None = None
-        self.strays = 0
+        self._strays = 0
         self._deadline: float | None = None
-        self._exchanges: dict[str, Exchange] = {}
-        self._given_up: deque[str] = deque(maxlen=64)
+        self._rollover_at: float | None = None
+        self._opened: tuple[float, float | None] = (0.0, None)
+        self._heard_at = float("-inf")
 
     # ------------------------------------------------------------------------------------------- questions about it
 
     @property
     def has_room(self) -> bool:
         """Whether a question may be asked now."""
-        return self.state is State.READY and len(self._exchanges) < MAX_IN_FLIGHT
+        return self.state is State.READY and self._exchanges.has_room
 
     @property
     def responding(self) -> int:
@@ -100,12 +120,22 @@ class Session:
         return len(self._exchanges)
 
     @property
+    def answered(self) -> bool:
+        """Whether a response was completed."""
+        return self._exchanges.answered
+
+    @property
+    def strays(self) -> int:
+        """Inputs that meant nothing where they came."""
+        return self._strays + self._exchanges.strays
+
+    @property
     def deadline(self) -> float | None:
         """When ``Tick`` is wanted, on the clock of ``now``; None when nothing is waited for."""
         if self.state not in OPEN_STATES:
             return None
-        deadlines = [exchange.deadline for exchange in self._exchanges.values()]
-        return min((when for when in (self._deadline, *deadlines) if when is not None), default=None)
+        wanted = (self._deadline, self._rollover_at, self._exchanges.deadline)
+        return min((when for when in wanted if when is not None), default=None)
 
     # ------------------------------------------------------------------------------------------- the one verb
 
@@ -119,39 +149,55 @@ class Session:
         Returns:
             What must be done, in this order.
         """
+        if not isinstance(given, Opened | Ask | Placed | Sent | Withdrawn | Learn | Retire | Tick | Shut | Closed):
+            self._heard_at = now
         follows = TABLE.get((self.state, type(given)))
         if follows is None:
-            self.strays += 1
+            self._strays += 1
             return []
         self.state = follows
-        return self._handle(given, now)
+        commands = self._handle(given, now)
+        if self._exchanges.failure is not None and self.state in OPEN_STATES:
+            failure = self._exchanges.failure
+            commands += self._close(failure, LINGER_S if failure.fatal else 0.0)
+        elif self.state is State.RETIRING and not self._exchanges:
+            commands += self._close(None)
+        return commands
 
     def _handle(self, given: Input, now: float) -> Commands:  # noqa: PLR0912 - one line per input, nothing else
+        exchanges = self._exchanges
         match given:
             case Opened():
-                return self._opened(now)
+                return self._open(given, now)
             case SessionCreated():
                 return self._created(given, now)
             case SessionUpdated():
                 return self._updated(given, now)
             case Ask():
-                return self._ask(given)
+                return exchanges.ask(given)
+            case Placed() if self._memory is not None:
+                self._memory.placed(given.item_id)
+            case Learn() if self._memory is not None:
+                self._memory.learn(given.text)
             case Sent():
-                return self._sent(given, now)
+                exchanges.sent(given, now)
             case Withdrawn():
-                return self._withdrawn(given)
+                commands = exchanges.withdraw(given.question_id)
+                return commands if self.state in OPEN_STATES else []
             case ResponseCreated():
-                return self._response_created(given, now)
+                return exchanges.created(given, now)
             case OutputItemAdded() | OutputItemDone():
-                return self._item(given)
+                return exchanges.item(given)
             case TextDelta():
-                return self._delta(given)
+                return exchanges.delta(given)
             case TextDone():
-                return self._text_done(given)
+                return exchanges.text_done(given)
             case ResponseDone():
-                return self._response_done(given)
+                return exchanges.done(given)
             case ErrorEvent():
-                return self._error(given)
+                return self._error(given, now)
+            case Retire():
+                self._rollover_at, self._deadline = None, now + RETIRE_S
             case Tick():
                 return self._tick(now)
             case Shut():
@@ -159,11 +205,13 @@ class Session:
             case Closed():
                 return self._closed(given)
             case _:  # events that are in no row of the table
-                return []
+                pass
+        return []
 
     # ------------------------------------------------------------------------------------------- opening
 
-    def _opened(self, now: float) -> Commands:
+    def _open(self, opened: Opened, now: float) -> Commands:
+        self._opened = (now, opened.wall)
         self._deadline = now + self._settings.created_s
         return []
 
@@ -171,204 +219,84 @@ class Session:
         self.session_id = event.session_id
         self.expires_at = event.expires_at
         self._deadline = now + self._settings.updated_s
-        return [Send(self._update())]
+        effort = self._effort if takes_reasoning(event.model) or takes_reasoning(self._model) else ""
+        self._exchanges.think(effort)
+        return [Send(self._update(effort))]
 
     def _updated(self, event: SessionUpdated, now: float) -> Commands:
         self.session_id = event.session_id or self.session_id
         self.expires_at = event.expires_at or self.expires_at
         self.ready_since = now
         self._deadline = None
+        self._rollover_at = self._when_to_roll_over(now)
         return [BecameReady(self.session_id)]
 
-    def _update(self) -> SessionUpdate:
+    def _when_to_roll_over(self, now: float) -> float:
+        """At min(expiry - 300 s, 55 min); in a session that lives shorter than ten minutes, at half its time."""
+        opened_at, wall = self._opened
+        latest = opened_at + self._settings.rollover_s
+        if self.expires_at is None or wall is None:
+            return latest
+        life_s = self.expires_at - wall
+        if life_s <= LEAST_LIFE_S:
+            return latest
+        return min(latest, max(opened_at + max(life_s - ROLLOVER_LEAD_S, life_s / 2), now + LEAST_LIFE_S))
+
+    def _update(self, effort: Effort | str) -> SessionUpdate:
         return SessionUpdate(
             event_id=UPDATE_EVENT_ID,
             instructions=self._instructions,
             max_output_tokens=self._settings.max_output_tokens,
             retention_ratio=self._settings.retention_ratio,
-            post_instructions_tokens=self._settings.history_tokens,
+            post_instructions_tokens=context_tokens(self._settings),
+            reasoning_effort=effort,
         )
 
-    # ------------------------------------------------------------------------------------------- asking
+    # ------------------------------------------------------------------------------------------- errors and time
 
-    def _ask(self, ask: Ask) -> Commands:
-        if not self.has_room or ask.question_id in self._exchanges:
-            raise ValueError(f"no room for the question {ask.question_id}")  # ours: has_room was not asked
-        self._exchanges[ask.question_id] = Exchange(ask.question_id, ask.event.event_id)
-        return [Send(ask.event, ask.question_id)]
-
-    def _sent(self, sent: Sent, now: float) -> Commands:
-        exchange = self._exchanges.get(sent.question_id)
-        if exchange is not None and exchange.step is Step.UNSENT:
-            exchange.wait(Step.SENT, now + self._settings.response_created_s)
-        return []
-
-    def _withdrawn(self, withdrawn: Withdrawn) -> Commands:
-        self._exchanges.pop(withdrawn.question_id, None)
-        return []
-
-    # ------------------------------------------------------------------------------------------- answers
-
-    def _response_created(self, event: ResponseCreated, now: float) -> Commands:
-        question_id = dict(event.metadata).get("snap", "")
-        exchange = self._exchanges.get(question_id)
-        if exchange is None or exchange.response_id:
-            if question_id and question_id in self._given_up:
-                # It would go on costing though nobody waits for it any more.
-                return [Send(ResponseCancel(f"cancel_{question_id}", event.response_id))]
-            self.strays += 1
-            return []
-        exchange.response_id = event.response_id
-        exchange.done_by = now + self._settings.response_done_s
-        exchange.wait(Step.CREATED, min(now + self._settings.first_delta_s, exchange.done_by))
-        return []
-
-    def _item(self, event: OutputItemAdded | OutputItemDone) -> Commands:
-        exchange = self._of_response(event.response_id)
-        if exchange is None:
-            self.strays += 1
-        else:
-            exchange.text.item(event.item)
-        return []
-
-    def _delta(self, event: TextDelta) -> Commands:
-        exchange = self._of_response(event.response_id)
-        if exchange is None:
-            self.strays += 1
-            return []
-        return self._show(exchange, exchange.text.delta(event.item_id, event.content_index, event.delta))
-
-    def _text_done(self, event: TextDone) -> Commands:
-        exchange = self._of_response(event.response_id)
-        if exchange is None:
-            self.strays += 1
-            return []
-        return self._show(exchange, exchange.text.done(event.item_id, event.content_index, event.text))
-
-    def _show(self, exchange: Exchange, piece: str) -> Commands:
-        if exchange.step is Step.CREATED:
-            exchange.wait(Step.WRITING, exchange.done_by)
-        return [Delta(exchange.question_id, piece)] if piece else []
-
-    def _response_done(self, event: ResponseDone) -> Commands:
-        exchange = self._of_response(event.response_id)
-        if exchange is None:  # response.created may have been lost on the way; ours is still ours
-            exchange = self._exchanges.get(dict(event.metadata).get("snap", ""))
-        if exchange is None or (exchange.response_id and exchange.response_id != event.response_id):
-            self.strays += 1
-            return []
-        del self._exchanges[exchange.question_id]
-        error = exchange.timeout
-        if event.error is not None:
-            error = explain_error(event.error)
-        elif event.status == "failed" and error is None:
-            error = explain_error(_NO_REASON)
-        self.answered = self.answered or event.status == "completed"
-        finished = Finished(
-            question_id=exchange.question_id,
-            status=event.status,
-            text=exchange.text.final(event.output),
-            reason=event.reason,
-            usage=event.usage,
-            error=error,
-            response_id=event.response_id,
-        )
-        reports: Commands = [Report(error)] if event.error is not None and error is not None else []
-        if error is not None and error.fatal:
-            return [*reports, finished, *self._close(error)]
-        return [*reports, finished]
-
-    # ------------------------------------------------------------------------------------------- errors
-
-    def _error(self, event: ErrorEvent) -> Commands:
+    def _error(self, event: ErrorEvent, now: float) -> Commands:
         details = event.error
-        opening = self.state is not State.READY
+        opening = self.state in {State.AWAIT_CREATED, State.CONFIGURING}
         about_update = details.event_id == UPDATE_EVENT_ID or (
             not details.event_id and details.param.startswith("session")
         )
-        error = explain_error(details, configuring=self.state is State.CONFIGURING and about_update)
+        configuring = self.state is State.CONFIGURING and about_update
+        error = explain_error(details, opening=opening, configuring=configuring)
         commands: Commands = [Report(error)]
-        exchange = None if opening else self._refused(details.event_id, details.param)
-        if exchange is not None:
-            commands.append(self._give_up(exchange, error))
+        if not opening:
+            commands += self._exchanges.refuse(details, error, now)
         if error.fatal or error.code == "session_expired":
-            return [*commands, *self._close(error)]
+            return [*commands, *self._close(error, LINGER_S)]
         if opening:
             self.failure = error  # a gateway may close by itself now; this says why (1.6)
         return commands
 
-    def _refused(self, event_id: str, param: str) -> Exchange | None:
-        """The question that an error is about: by our event id, else by what it names (2.5)."""
-        waiting = [x for x in self._exchanges.values() if x.step in {Step.UNSENT, Step.SENT}]
-        if event_id:
-            return next((x for x in waiting if x.event_id == event_id), None)
-        sent = [x for x in waiting if x.step is Step.SENT]
-        return sent[0] if len(sent) == 1 and param.startswith("response") else None
-
-    def _give_up(self, exchange: Exchange, error: UpstreamError) -> Finished:
-        del self._exchanges[exchange.question_id]
-        self._given_up.append(exchange.question_id)
-        return Finished(
-            question_id=exchange.question_id,
-            status="failed",
-            text=exchange.text.so_far(),
-            error=error,
-            response_id=exchange.response_id,
-        )
-
-    # ------------------------------------------------------------------------------------------- time
-
     def _tick(self, now: float) -> Commands:
         if self._deadline is not None and now >= self._deadline:
-            waited_for = "session.created" if self.state is State.AWAIT_CREATED else "session.updated"
-            seconds = self._settings.created_s if self.state is State.AWAIT_CREATED else self._settings.updated_s
-            error = explain_timeout(waited_for, seconds)
-            return [Report(error), *self._close(self.failure or error)]
-        commands: Commands = []
-        for exchange in list(self._exchanges.values()):
-            if exchange.deadline is not None and now >= exchange.deadline:
-                commands += self._overdue(exchange, now)
+            return self._late()
+        commands = self._exchanges.overdue(now, self._heard_at)
+        if self._rollover_at is not None and now >= self._rollover_at:
+            self._rollover_at = None
+            commands.append(RolloverDue())
         return commands
 
-    def _overdue(self, exchange: Exchange, now: float) -> Commands:
-        settings = self._settings
-        if exchange.step is Step.SENT:
-            # A cancel needs the id that never came; sent without it, it would be a no-op (3.8).
-            error = explain_timeout("response.created", settings.response_created_s)
-            return [Report(error), self._give_up(exchange, error)]
-        if exchange.step is Step.CANCELLED:
-            error = explain_timeout("cancel", CANCEL_S)
-            return [Report(error), self._give_up(exchange, exchange.timeout or error), *self._close(error)]
-        late = exchange.step is Step.WRITING or now >= exchange.done_by
-        seconds = settings.response_done_s if late else settings.first_delta_s
-        exchange.timeout = explain_timeout("response.done" if late else "first text", seconds)
-        exchange.wait(Step.CANCELLED, now + CANCEL_S)
-        cancel = ResponseCancel(f"cancel_{exchange.question_id}", exchange.response_id)
-        return [Report(exchange.timeout), Send(cancel)]
+    def _late(self) -> Commands:
+        """A step of the connection itself did not come in time."""
+        if self.state is State.RETIRING:
+            return self._close(explain_timeout("rollover", RETIRE_S))
+        step, seconds = "session.updated", self._settings.updated_s
+        if self.state is State.AWAIT_CREATED:
+            step, seconds = "session.created", self._settings.created_s
+        return [Report(explain_timeout(step, seconds)), *self._close(explain_silence(self.failure, step, seconds))]
 
     # ------------------------------------------------------------------------------------------- closing
 
     def _closed(self, closed: Closed) -> Commands:
-        self._deadline = None
-        ended = explain_close(closed.code, closed.reason, self.failure)
-        lost: Commands = [
-            Finished(
-                question_id=exchange.question_id,
-                status="vanished",
-                text=exchange.text.so_far(),
-                error=ended,
-                response_id=exchange.response_id,
-            )
-            for exchange in self._exchanges.values()
-        ]
-        self._exchanges.clear()
-        return lost
+        self._deadline = self._rollover_at = None
+        return self._exchanges.vanish(explain_close(closed.code, closed.reason, self.failure))
 
-    def _close(self, failure: UpstreamError | None) -> Commands:
+    def _close(self, failure: UpstreamError | None, linger_s: float = 0.0) -> Commands:
         self.state = State.CLOSING
         self.failure = failure or self.failure
-        self._deadline = None
-        return [Close(1000, "")]
-
-    def _of_response(self, response_id: str) -> Exchange | None:
-        return next((x for x in self._exchanges.values() if x.response_id == response_id), None)
+        self._deadline = self._rollover_at = None
+        return [Close(1000, "", linger_s)]

@@ -15,6 +15,7 @@ from hudd.protocol.events import (
     ErrorEvent,
     OutputItemAdded,
     OutputItemDone,
+    RateLimitsUpdated,
     ResponseCreated,
     ResponseDone,
     SessionCreated,
@@ -22,7 +23,18 @@ from hudd.protocol.events import (
     TextDelta,
     TextDone,
 )
-from hudd.realtime.session_words import Ask, Closed, Opened, Sent, Shut, Tick, Withdrawn
+from hudd.realtime.session_words import (
+    Ask,
+    Closed,
+    Learn,
+    Opened,
+    Placed,
+    Retire,
+    Sent,
+    Shut,
+    Tick,
+    Withdrawn,
+)
 
 
 class State(Enum):
@@ -32,11 +44,12 @@ class State(Enum):
     AWAIT_CREATED = "await_created"
     CONFIGURING = "configuring"
     READY = "ready"
+    RETIRING = "retiring"
     CLOSING = "closing"
     CLOSED = "closed"
 
 
-OPEN_STATES: Final = (State.AWAIT_CREATED, State.CONFIGURING, State.READY)
+OPEN_STATES: Final = (State.AWAIT_CREATED, State.CONFIGURING, State.READY, State.RETIRING)
 
 TABLE: Final[Mapping[tuple[State, type], State]] = {
     (State.OPENING, Opened): State.AWAIT_CREATED,
@@ -53,6 +66,10 @@ TABLE: Final[Mapping[tuple[State, type], State]] = {
     (State.CONFIGURING, Shut): State.CLOSING,
     (State.CONFIGURING, Closed): State.CLOSED,
     (State.READY, Ask): State.READY,
+    (State.READY, Placed): State.READY,
+    (State.READY, Learn): State.READY,
+    (State.READY, RateLimitsUpdated): State.READY,
+    (State.READY, Retire): State.RETIRING,
     (State.READY, Sent): State.READY,
     (State.READY, Withdrawn): State.READY,
     (State.READY, ResponseCreated): State.READY,
@@ -65,6 +82,20 @@ TABLE: Final[Mapping[tuple[State, type], State]] = {
     (State.READY, Tick): State.READY,
     (State.READY, Shut): State.CLOSING,
     (State.READY, Closed): State.CLOSED,
+    # As in READY, but nothing new is asked; with the last answer it closes.
+    (State.RETIRING, Placed): State.RETIRING,
+    (State.RETIRING, Sent): State.RETIRING,
+    (State.RETIRING, Withdrawn): State.RETIRING,
+    (State.RETIRING, ResponseCreated): State.RETIRING,
+    (State.RETIRING, OutputItemAdded): State.RETIRING,
+    (State.RETIRING, OutputItemDone): State.RETIRING,
+    (State.RETIRING, TextDelta): State.RETIRING,
+    (State.RETIRING, TextDone): State.RETIRING,
+    (State.RETIRING, ResponseDone): State.RETIRING,
+    (State.RETIRING, ErrorEvent): State.RETIRING,
+    (State.RETIRING, Tick): State.RETIRING,
+    (State.RETIRING, Shut): State.CLOSING,
+    (State.RETIRING, Closed): State.CLOSED,
     # The writer may be at a question when the connection is given up; it tells how that went in any case.
     (State.CLOSING, Sent): State.CLOSING,
     (State.CLOSING, Withdrawn): State.CLOSING,

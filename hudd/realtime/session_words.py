@@ -6,22 +6,42 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from hudd.model import AnswerStatus, UpstreamError, Usage
-from hudd.protocol.events import ClientEvent, ResponseCreate, ServerEvent
+from hudd.protocol.events import ClientEvent, ItemCreate, ResponseCreate, ServerEvent
 
 # ---------------------------------------------------------------------------------------------------- inputs
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The WebSocket is open."""
+    """The WebSocket is open.
+
+    Attributes:
+        wall: Seconds since 1970, against which ``expires_at`` is read; None leaves the expiry out.
+    """
+
+    wall: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask a question. Only where ``Session.has_room``; its metadata ``snap`` is the question's id."""
+    """Ask a question. Only where ``Session.has_room``; its metadata ``snap`` is the question's id.
+
+    Attributes:
+        question_id: Ours.
+        event: The request.
+        ahead: Items that it leans on, to be created right before it.
+    """
 
     question_id: str
     event: ResponseCreate
+    ahead: tuple[ItemCreate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The bytes of an item that a question leans on were handed to the socket."""
+
+    item_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +56,18 @@ class Withdrawn:
     """The question was not sent after all: withheld, or over a cap."""
 
     question_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Learn:
+    """A note was written on another connection; the model of this one is told of it with the next question."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retire:
+    """Another connection takes the work: finish the answers in flight, then close."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +93,7 @@ class Closed:
     reason: str = ""
 
 
-Input: TypeAlias = Opened | Ask | Sent | Withdrawn | Tick | Shut | Closed | ServerEvent
+Input: TypeAlias = Opened | Ask | Placed | Sent | Withdrawn | Learn | Retire | Tick | Shut | Closed | ServerEvent
 
 # ---------------------------------------------------------------------------------------------------- commands
 
@@ -73,10 +105,12 @@ class Send:
     Attributes:
         event: What.
         question_id: Set when it carries a question: money is reserved and the guard asked before it leaves.
+        ahead: Items to be created right before it, each guarded too, because a picture is among them.
     """
 
     event: ClientEvent
     question_id: str = ""
+    ahead: tuple[ItemCreate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +118,11 @@ class BecameReady:
     """Questions may be asked from now on."""
 
     session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RolloverDue:
+    """The session is near its end: another one should be opened before. Said once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +155,17 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Close the WebSocket; ``Closed`` follows."""
+    """Close the WebSocket; ``Closed`` follows.
+
+    Attributes:
+        code: Close code.
+        reason: Close reason.
+        linger_s: Seconds that the other side is given to close first, because its code and reason say more.
+    """
 
     code: int
     reason: str
+    linger_s: float = 0.0
 
 
-Command: TypeAlias = Send | BecameReady | Delta | Finished | Report | Close
+Command: TypeAlias = Send | BecameReady | RolloverDue | Delta | Finished | Report | Close

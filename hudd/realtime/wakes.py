@@ -1,7 +1,7 @@
 """Notices that the machine slept, or that its clock was set forward. Pure.
 
-While a machine sleeps, wall time goes on and monotonic time stands still. A socket that was open then is dead more often
-than not, and nobody tells: without this it would take a time-out to find out.
+While a machine sleeps, wall time goes on and monotonic time stands still. A socket that was open then is dead more
+often than not, and nobody tells: without this it would take a time-out to find out.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ _PRECISE_TILES = 48
 """Up to so many changed tiles their spots are measured exactly; more are surely no cursor."""
 _LEAST_QUALITY = 30
 _LEAST_LONG_SIDE_PX = 256
+_STRIP_ROWS = 64
 
 _Samples = npt.NDArray[np.uint8]
 _Flags = npt.NDArray[np.bool_]
@@ -208,14 +209,25 @@ def scaled(shot: Shot, long_side_px: int, *, half_colour: bool = False) -> Image
         return _swapped(reduced)
     if not half_colour:
         return _swapped(reduced.resize(target, Image.Resampling.BICUBIC))
-    whole = _swapped(reduced) if factor > 1 else Image.frombuffer("RGB", size, pixels, "raw", "BGRX", 0, 1)
-    brightness = whole.convert("L").resize(target, Image.Resampling.BICUBIC)
+    grey = _swapped(reduced).convert("L") if factor > 1 else _grey(shot)
+    brightness = grey.resize(target, Image.Resampling.BICUBIC)
     half = ((target[0] + 1) // 2, (target[1] + 1) // 2)
     small = reduced.reduce(max(1, reduced.width // half[0]))
     small = _swapped(small if small.size == half else small.resize(half, Image.Resampling.BOX)).convert("YCbCr")
     # Doubled here and halved again by the encoder, the colours come out as they went in.
     colours = (small.getchannel(channel).resize(target, Image.Resampling.NEAREST) for channel in (1, 2))
     return Image.merge("YCbCr", (brightness, *colours))
+
+
+def _grey(shot: Shot) -> Image.Image:
+    """The brightness of a frame, strip by strip: a copy of it in colour would take as much memory as the frame."""
+    grey = Image.new("L", (shot.width, shot.height))
+    pixels, row_bytes = memoryview(shot.pixels), shot.width * 4
+    for top in range(0, shot.height, _STRIP_ROWS):
+        rows = min(_STRIP_ROWS, shot.height - top)
+        part = cast("bytes", pixels[top * row_bytes : (top + rows) * row_bytes])
+        grey.paste(Image.frombuffer("RGB", (shot.width, rows), part, "raw", "BGRX", 0, 1).convert("L"), (0, top))
+    return grey
 
 
 def _swapped(picture: Image.Image) -> Image.Image:

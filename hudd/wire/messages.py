@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
@@ -128,6 +128,10 @@ class Note:
     def topic(self) -> str:
         """The topic it is published on."""
         return note_topic(self.source)
+
+    def without_text(self) -> Note:
+        """The note as it is once it was forgotten: its number stays, its words and fingerprints are gone."""
+        return replace(self, text="", complete=False, pictures=tuple(replace(p, hash="") for p in self.pictures))
 
     def to_json(self) -> dict[str, Any]:
         """The object of PROTOCOL.md, ready for ``json.dumps``."""

@@ -144,12 +144,61 @@ METHODS: Final[tuple[Method, ...]] = (
         verb="notes",
     ),
     Method(
+        "notes.export",
+        "Gives notes of a range of time in the order of their numbers, in pages.",
+        (
+            *_RANGE,
+            Param("after", "integer", "Notes above this number, for the next page.", low=0),
+            Param("limit", "integer", "At most so many.", low=1, high=REPLAY_PAGE),
+        ),
+        verb="export",
+    ),
+    Method(
+        "notes.mark",
+        "Keeps a note for ever, whatever the settings remove, or no longer.",
+        (
+            Param("seq", "integer", "Its number.", required=True, low=1),
+            Param("keep", "boolean", "False lifts the mark."),
+        ),
+        verb="mark",
+    ),
+    Method(
+        "notes.forget",
+        "Takes the text of notes from everywhere, for good; empty numbered rows stay.",
+        (*_RANGE, Param("seq", "integer", "Only the note with this number.", low=1)),
+        verb="forget",
+    ),
+    Method(
+        "journal.prune",
+        "Removes notes that are too old or too much by the settings, or older than an age.",
+        (
+            Param("older_than_s", "number", "Seconds; absent means as the settings say.", low=1, high=1e10),
+            Param("dry_run", "boolean", "Only tell what would go."),
+        ),
+        verb="prune",
+    ),
+    Method(
+        "journal.backup",
+        "Copies the journal into a file while it is in use.",
+        (Param("path", "string", "An absolute path; the file has mode 0600.", required=True, low=1, high=4000),),
+        verb="backup",
+    ),
+    Method(
         "errors",
         "Lists what went wrong, newest first.",
         (*_RANGE, Param("limit", "integer", "At most so many.", low=1, high=REPLAY_PAGE)),
         verb="errors",
     ),
-    Method("cost", "Tells what was spent and what it would have cost at the service.", _RANGE, verb="cost"),
+    Method(
+        "cost",
+        "Tells what was spent and what it would have cost at the service.",
+        (
+            *_RANGE,
+            Param("by", "array", "What the rows are split by, out of day, hour, model, trigger."),
+            Param("estimate", "boolean", "Tell what the present settings would cost instead."),
+        ),
+        verb="cost",
+    ),
     Method("config", "Tells every setting, its value and where it came from.", verb="config"),
 )
 

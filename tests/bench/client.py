@@ -72,7 +72,13 @@ def bench_client(*, quick: bool = False) -> list[Row]:
     zmq_cpu, status_cpu = _median([r.cpu_ms for r in plain]), _median([r.cpu_ms for r in status])
     of = f"median of {times}"
     return [
-        Row("hudctl status", status_ms / zmq_ms, 2.5, "x", f"wall over import zmq, {of} ({status_ms:.0f}/{zmq_ms:.0f} ms)"),
+        Row(
+            "hudctl status",
+            status_ms / zmq_ms,
+            2.5,
+            "x",
+            f"wall over import zmq, {of} ({status_ms:.0f}/{zmq_ms:.0f} ms)",
+        ),
         Row("hudctl status, CPU", status_cpu / zmq_cpu, NO_BAR, "x", f"{of} ({status_cpu:.0f}/{zmq_cpu:.0f} ms)"),
         Row("hudctl snap", _median(beyond), 150, "ms", f"wall of the process beyond capture and encode, {of}"),
         Row("hudctl snap, capture and encode", _median(inside), NO_BAR, "ms", f"as the note tells, 1080p, {of}"),

@@ -30,32 +30,39 @@ def dose() -> float:
 
 
 def bench_memory(*, quick: bool = False) -> list[Row]:
-    """The most that was resident, from the start over some changed frames; on the smaller screen growth as well."""
+    """What is resident between frames, after many of them; on the smaller screen growth as well.
+
+    The peak, while a frame and its copies are held for some milliseconds, is told beside it.
+    """
     share = 0.002 if quick else dose()
     first = 20 if quick else max(LEAST_FIRST, round(FRAMES_FIRST * share))
     more = max(20, round(FRAMES_MORE * share))
     rows: list[Row] = []
     with daemon_on_x(FULL_HD, **FAST) as (daemon, server):
         painter = Painter(server.number, FULL_HD)
-        _show(daemon, painter, first)
+        first = _show(daemon, painter, first)
         early = _rest(daemon)
-        seen = _show(daemon, painter, more)
+        seen = first + _show(daemon, painter, more)
         late = _rest(daemon)
-        answers = _answers(daemon)
-        peak = most_resident_kb(daemon.pid)
+        how = f"after {seen} changed frames, {_answers(daemon)} answers; engine apart"
+        rows += _rows("1080p", max(early, late), daemon, 90, how)
         painter.close()
-    how = f"peak resident set, {first + seen} changed frames, {answers} answers; engine apart"
-    rows.append(Row("memory, 1080p", peak / 1024, 90, "MB", how))
-    rows.append(Row("memory, 1080p, at rest", late / 1024, NO_BAR, "MB", "resident set afterwards"))
-    how = f"from frame {first} to {first + seen} (dose {share:g} of 1,000 to 11,000)"
+    how = f"at rest, from frame {first} to {seen} (dose {share:g} of 1,000 to 11,000)"
     rows.append(Row("memory, growth", (late - early) / 1024, 2.0, "MB", how))
     with daemon_on_x(ULTRA_HD, **FAST) as (daemon, server):
         painter = Painter(server.number, ULTRA_HD)
         seen = _show(daemon, painter, 5 if quick else 50, every_s=4 * PAINT_EVERY_S)
-        peak = most_resident_kb(daemon.pid)
+        rows += _rows("4K", _rest(daemon), daemon, 170, f"after {seen} changed frames; engine apart")
         painter.close()
-    rows.append(Row("memory, 4K", peak / 1024, 170, "MB", f"peak resident set, {seen} changed frames; engine apart"))
     return rows
+
+
+def _rows(name: str, resting_kb: int, daemon: BenchDaemon, bar_mb: float, how: str) -> list[Row]:
+    peak_kb = most_resident_kb(daemon.pid)
+    return [
+        Row(f"memory, {name}", resting_kb / 1024, bar_mb, "MB", f"resident set between frames, {how}"),
+        Row(f"memory, {name}, peak", peak_kb / 1024, NO_BAR, "MB", "the most ever resident, for milliseconds"),
+    ]
 
 
 def _frames(daemon: BenchDaemon) -> int:

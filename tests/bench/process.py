@@ -43,7 +43,9 @@ class BenchDaemon(DaemonProcess):
 
 
 @contextmanager
-def daemon_on_x(size: tuple[int, int], *, damage: bool = True, **settings: object) -> Iterator[tuple[BenchDaemon, XServer]]:
+def daemon_on_x(
+    size: tuple[int, int], *, damage: bool = True, **settings: object
+) -> Iterator[tuple[BenchDaemon, XServer]]:
     """A ready daemon with the canned engine on a display of its own that shows a screen full of text."""
     extra = () if damage else ("-extension", "DAMAGE")
     with TemporaryDirectory(prefix="hb") as name, x_server(size, extra) as server:

@@ -51,7 +51,7 @@ def row_of(given: Row | tuple[str, float, float, str], how: str) -> Row:
         return given if given.how else Row(given.name, given.measured, given.bar, given.unit, how)
     name, measured, bar, unit = given
     short, _, rest = unit.partition(" ")
-    return Row(name, measured, bar, short, f"{rest.strip('()')}; {how}" if rest else how)
+    return Row(name, measured, bar, short, f"{rest}; {how}" if rest else how)
 
 
 def figure(value: float) -> str:

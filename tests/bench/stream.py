@@ -1,7 +1,7 @@
 """What a note costs on its way out: commit and publication, a replay from a real daemon, readers who stand still.
 
-``bench_commit()``, ``bench_replay()`` and ``bench_stalled()`` return rows. The publisher that has stalled subscribers
-is a process of its own, so that its memory can be told: ``python -m tests.bench.stream SOCKET SUBSCRIBERS NOTES``.
+``bench_commit()``, ``bench_replay()`` and ``bench_stalled()`` return rows. The publisher that has stalled subscribers,
+and the reader of a replay, are processes of their own (``python -m tests.bench.stream stalled|replay …``).
 """
 
 from __future__ import annotations
@@ -97,7 +97,9 @@ async def _fill(path: Path, count: int) -> None:
     def job(connection: Any) -> None:
         with schema.transaction(connection):
             for number in range(count):
-                queries.insert_note(connection, make_note(source="pictures", text=f"{number} {TEXT}", time=float(number)))
+                queries.insert_note(
+                    connection, make_note(source="pictures", text=f"{number} {TEXT}", time=float(number))
+                )
 
     await journal._writer.run(job)
     await journal.close()
@@ -121,8 +123,15 @@ def bench_replay(*, quick: bool = False) -> list[Row]:
 
 
 def _replay_s(daemon: BenchDaemon, count: int) -> float:
+    """In a process of its own: a feed waits for its daemon for ever, and this one may fail."""
+    command = [sys.executable, "-m", "tests.bench.stream", "replay", daemon.environ["HUDD_RUNTIME_DIR"], str(count)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=True)
+    return float(done.stdout)
+
+
+def _read_all(runtime_dir: str, count: int) -> float:
     started = time.perf_counter()
-    with Feed(after=0, runtime_dir=daemon.environ["HUDD_RUNTIME_DIR"]) as feed:
+    with Feed(after=0, runtime_dir=runtime_dir) as feed:
         for note in feed:
             if note.seq >= count:
                 break
@@ -134,14 +143,14 @@ def bench_stalled(*, quick: bool = False) -> list[Row]:
     notes = 2000 if quick else STALLED_NOTES
     with TemporaryDirectory(prefix="hb") as name:
         path = Path(name) / "notes.sock"
-        command = [sys.executable, "-m", "tests.bench.stream", str(path), str(STALLED), str(notes)]
+        command = [sys.executable, "-m", "tests.bench.stream", "stalled", str(path), str(STALLED), str(notes)]
         context: zmq.Context[Any] = zmq.Context()
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         with process:
             assert process.stdout is not None
             process.stdout.readline()  # it listens
-            for _ in range(STALLED):
-                socket = context.socket(zmq.SUB)
+            sockets = [context.socket(zmq.SUB) for _ in range(STALLED)]  # held, or they would be closed at once
+            for socket in sockets:
                 socket.setsockopt(zmq.RCVHWM, 1)
                 socket.subscribe("note/")
                 socket.connect(f"ipc://{path}")
@@ -172,4 +181,7 @@ async def _publish_to_stalled(path: Path, subscribers: int, notes: int) -> dict[
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(_publish_to_stalled(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))))
+    if sys.argv[1] == "replay":
+        print(_read_all(sys.argv[2], int(sys.argv[3])))
+    else:
+        print(json.dumps(asyncio.run(_publish_to_stalled(Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])))))

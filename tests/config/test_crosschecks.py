@@ -35,15 +35,22 @@ def test_the_defaults_are_fine_and_every_check_names_real_keys():
         ({"session__retention_ratio": 0.001}, "keeps nothing at a cut; raise retention_ratio"),
         ({"realtime__model": ""}, "write the name of a model"),
         ({"realtime__model": "a b"}, "write the name of a model"),
-        ({"realtime__url": "https://api.openai.com/v1/realtime"}, "it must start with wss://"),
+        ({"realtime__url": "ftp://api.openai.com/v1/realtime"}, "it must start with wss://"),
         ({"realtime__url": "api.openai.com"}, "has no scheme; it must start with wss://"),
         ({"realtime__url": ""}, "has no scheme"),
         ({"realtime__url": "wss:///v1"}, "names no host"),
         ({"realtime__url": "wss://host:0/"}, "no usable port"),
         ({"realtime__url": "wss://host:99999/"}, "is no address"),
         ({"realtime__url": "wss://[::1/"}, "is no address"),
-        ({"realtime__url": "wss://host/v1?model=x"}, "holds a query or fragment"),
-        ({"realtime__url": "wss://host/v1#x"}, "holds a query or fragment"),
+        ({"realtime__url": "wss://host/v1?api-key=x"}, "holds a key in its query"),
+        ({"realtime__url": "wss://r.openai.azure.com/openai/realtime?api-version=1&deployment=d"}, "retired interface"),
+        ({"realtime__url": "http://host.example/v1"}, "unencrypted"),
+        ({"realtime__url": "wss://host/v1#x"}, "holds a fragment"),
+        ({"realtime__fallback_models": ("good", "two words")}, "names of models, without spaces"),
+        ({"realtime__organization": "org\r\nX-Evil: 1"}, "one word of plain characters"),
+        ({"realtime__safety_identifier": "grüße"}, "one word of plain characters"),
+        ({"realtime__proxy": "proxy.example:3128"}, "write it like http://proxy.example:3128"),
+        ({"notes__profile": "codin"}, "did you mean coding?"),
         ({"realtime__url": "wss://host/ v1"}, "has a space or a control character"),
         ({"realtime__url": "ws://example.com/v1"}, 'to "example.com" unencrypted; use wss://'),
         ({"realtime__url": "ws://localhost.example.com/v1"}, "unencrypted"),
@@ -66,7 +73,16 @@ def test_each_mistake_gives_one_sentence(values: dict[str, Any], sentence: str):
 
 @pytest.mark.parametrize(
     "url",
-    ["ws://127.0.0.1:8080/v1/realtime", "ws://[::1]:80/x", "ws://localhost/x", "WSS://Host.example/v1", "wss://h:443"],
+    [
+        "ws://127.0.0.1:8080/v1/realtime",
+        "ws://[::1]:80/x",
+        "ws://localhost/x",
+        "WSS://Host.example/v1",
+        "wss://h:443",
+        "https://gw.example/v1",
+        "http://127.0.0.1:1/v1",
+        "wss://h/x?tenant=a&model=b",
+    ],
 )
 def test_good_addresses(url: str):
     assert problems(changed(realtime__url=url), frozenset()) == []

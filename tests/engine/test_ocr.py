@@ -14,9 +14,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from hudd.engine import ocr
 from hudd.engine.errors import ReaderError
+from hudd.engine.findings import Area
 from hudd.engine.ocr import GreySheet, NoReader, TextReader, best_reader, find_tessdata, lines_of_tsv, reader_advice
 from hudd.engine.picture import Page, decode
-from hudd.engine.findings import Area
 
 LINES = [
     "Quarterly report of the larkspur project",
@@ -162,6 +162,8 @@ def test_words_become_lines_in_the_pixels_of_the_picture():
 @pytest.mark.parametrize(
     ("words", "text"),
     [
+        ([("@7:30", 90), ("2048@", 90), ("sleep", 95), ("@.5;", 90)], "07:30 20480 sleep 0.5;"),
+        ([("ada@box", 95), ("@ada", 95)], "ada@box @ada"),
         ([("®", 90), ("main.py", 91), ("x", 60)], "main.py"),
         ([("©", 30), ("|", 90)], ""),
         ([("$", 70), ("ls", 95)], "$ ls"),

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
+from hudd.engine.findings import Area, TextLine
 from hudd.engine.ocr import GreySheet, Sheet
 from hudd.engine.picture import Page, dark_on_white, decode, facts_of, find_segments, same_strip
 from hudd.engine.reading import KnownLine, Memory, plan_reading, read_picture
-from hudd.engine.findings import Area, TextLine
 from hudd.errors import PictureError
 
 

@@ -1,62 +1,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections.abc import AsyncGenerator
-from typing import Any
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus
 
 from hudd.engine.answers import TEXT_ONLY_ANSWER, AnswerError, ReadingAnswerer
 from hudd.engine.commands import Ask
 from hudd.engine.errors import ReaderCrashedError
 from hudd.errors import PictureError
-from tests.fakes.engine import FIRST_UPDATE, MODEL, data_url, image, png, running_engine, user, words
+from tests.fakes.engine import FIRST_UPDATE, data_url, image, png, running_engine, user, words
+from tests.fakes.engine_client import closing, events_until, open_session, question, ready, say
 
 SHOT = data_url(png(64, 36))
-
-
-def open_session(url: str, *, key: str = "any", model: str = MODEL, **options: Any) -> connect:
-    settings: dict[str, Any] = {
-        "additional_headers": {"Authorization": f"Bearer {key}"},
-        "compression": None,
-        "proxy": None,
-        "max_size": None,
-        **options,
-    }
-    return connect(f"{url}?model={model}" if model else url, **settings)
-
-
-async def events_until(socket: ClientConnection, last: str) -> list[dict[str, Any]]:
-    events: list[dict[str, Any]] = []
-    while not events or events[-1]["type"] != last:
-        events.append(json.loads(await asyncio.wait_for(socket.recv(), 5)))
-    return events
-
-
-async def say(socket: ClientConnection, event: dict[str, Any]) -> None:
-    await socket.send(json.dumps(event))
-
-
-async def ready(socket: ClientConnection) -> None:
-    await say(socket, FIRST_UPDATE)
-    await events_until(socket, "session.updated")
-
-
-def question(*parts: dict[str, Any], **response: Any) -> dict[str, Any]:
-    message = {"type": "message", "role": "user", "content": list(parts)}
-    return {"type": "response.create", "response": {"conversation": "none", "input": [message], **response}}
-
-
-async def closing(socket: ClientConnection) -> tuple[int, str]:
-    with contextlib.suppress(ConnectionClosed):
-        while True:
-            await asyncio.wait_for(socket.recv(), 5)
-    assert socket.close_code is not None
-    return socket.close_code, socket.close_reason or ""
 
 
 async def test_a_question_is_answered() -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hudd.engine.evidence import find_evidence
 from hudd.engine.findings import Area, PictureFacts, Reading, TextLine
 from hudd.engine.phrases import clean, is_error, place_of, shorten
-from hudd.engine.writer import new_lines, write_note
+from hudd.engine.quotes import joined, new_lines
+from hudd.engine.writer import write_note
 
 WIDTH, HEIGHT = 1280, 720
 
@@ -59,7 +60,7 @@ def test_a_new_error_is_quoted_word_for_word_and_comes_first():
         changed=EVERYWHERE,
     )
     note = write_note(now, before, max_tokens=200)
-    assert 'New error: "error: cannot find crate serde"; "Compiling larkspur version 0.3.1".' in note
+    assert 'New error: "error: cannot find crate serde". New: "Compiling larkspur version 0.3.1".' in note
     assert note.startswith("It looks like a terminal")
 
 
@@ -221,6 +222,103 @@ def test_shorten_cuts_at_a_word():
     assert shorten("unbreakablewordthatislong", 10) == "unbreakab…"
 
 
+def test_a_command_line_and_the_same_words_as_its_output_are_quoted_once():
+    typed = line("desk: echo Invoice Larkspur harbour seventeen", 612)
+    printed = line("Invoice Larkspur harbour seventeen", 624)
+    now = reading(PROMPT, typed, printed, compared=True, changed=EVERYWHERE)
+    assert write_note(now, reading(PROMPT), max_tokens=200).endswith(f'New: "{typed.text}".')
+
+
+def test_fragments_are_counted_but_not_quoted_beside_sentences():
+    fresh = [line("root", 300), line("4096 May", 320), line("The ferry is cancelled today.", 340)]
+    now = reading(PROMPT, *fresh, compared=True, changed=EVERYWHERE)
+    assert write_note(now, reading(PROMPT), max_tokens=200).endswith('New: "The ferry is cancelled today.".')
+    alone = reading(PROMPT, fresh[0], compared=True, changed=EVERYWHERE)
+    assert write_note(alone, reading(PROMPT), max_tokens=200).endswith('New: "root".')
+
+
+def test_an_empty_prompt_with_its_cursor_is_no_news_beside_a_command():
+    fresh = [line("ada@larkspur:~$ make test", 300), line("ada@larkspur:~$ fj", 320)]
+    now = reading(PROMPT, *fresh, compared=True, changed=EVERYWHERE)
+    assert write_note(now, reading(PROMPT), max_tokens=200).endswith('New: "ada@larkspur:~$ make test".')
+
+
+def test_a_long_line_may_be_read_a_little_worse_than_a_short_one():
+    long = line("ModuleNotFoundError: No module named larkspur", confidence=0.65)
+    short = line("larkspur is here", 300, confidence=0.65)
+    note = write_note(reading(long, short), None, max_tokens=200)
+    assert "No module named larkspur" in note
+    assert "is here" not in note
+
+
+def test_columns_of_a_listing_are_quoted_as_one_line():
+    row = [line("ada", 300, 100), line("staff", 300, 150), line("20480 Nov 21 07:30 alternatives", 301, 210)]
+    far = line("Larkspur harbour timetable", 300, 900)
+    now = reading(PROMPT, *row, far, compared=True, changed=EVERYWHERE)
+    note = write_note(now, reading(PROMPT, line("staff", 40, 150)), max_tokens=200)
+    assert '"ada staff 20480 Nov 21 07:30 alternatives"' in note
+    assert '"Larkspur harbour timetable"' in note
+
+
+def test_only_the_changed_piece_of_a_row_is_news():
+    label = line("Free space on this disk", 300, 100)
+    old, new = line("16 GB", 300, 300), line("12 GB", 300, 300)
+    now = reading(label, new, compared=True, changed=EVERYWHERE)
+    assert [found.text for found in new_lines(now, reading(label, old))] == ["12 GB"]
+
+
+def test_a_note_is_about_sixty_words_at_most():
+    sentences = [line(f"Sentence {n} of the page tells of ferries and of the wind at the pier.", 100 + 40 * n, 100 * n)
+                 for n in range(6)]  # fmt: skip
+    for note in (
+        write_note(reading(*sentences), None, max_tokens=400),
+        write_note(reading(PROMPT, *sentences, compared=True, changed=EVERYWHERE), reading(PROMPT), max_tokens=400),
+    ):
+        assert len(note.split()) <= 60
+        assert note.count("Sentence") >= 3
+
+
+def test_a_long_error_is_quoted_though_it_passes_the_words():
+    error = line("error: " + "a b c d e f g h i j k l m " * 4, 300)
+    now = reading(PROMPT, error, compared=True, changed=EVERYWHERE)
+    assert "error: a b c d" in write_note(now, reading(PROMPT), max_tokens=400)
+
+
+def test_a_heading_that_was_told_is_not_told_again_with_the_news():
+    page = [TextLine("Harbour timetable", 100, 60, 400, 28, 0.95), *(line(f"plain row {n}", 100 + 20 * n) for n in range(4))]  # fmt: skip
+    now = reading(*page, line("The ferry is cancelled.", 300), compared=True, changed=EVERYWHERE)
+    assert write_note(now, reading(*page), max_tokens=200) == 'New: "The ferry is cancelled.".'
+
+
+@pytest.mark.parametrize(
+    ("read", "quoted"),
+    [
+        ("[The invoice", "The invoice"),
+        ("\\Watching", "Watching"),
+        ("| border on both sides |", "border on both sides"),
+        ("_ Larkspur", "Larkspur"),
+        ("desk: ls [", "desk: ls"),
+        ("[ 1/42] compiling", "[ 1/42] compiling"),
+        ("__init__.py", "__init__.py"),
+        ("=SUM(A1:A9)", "=SUM(A1:A9)"),
+        ("*.py", "*.py"),
+        ("</div>", "</div>"),
+        ("(see below)", "(see below)"),
+        ("$ ls ~/work", "$ ls ~/work"),
+        ("21°", "21°"),
+    ],
+)
+def test_marks_of_cursors_and_borders_are_left_out_and_others_stay(read: str, quoted: str):
+    assert clean(read) == quoted
+
+
+@given(st.text(max_size=80))
+def test_cleaning_twice_is_cleaning_once_and_loses_no_word(text: str):
+    cleaned = clean(text)
+    assert clean(cleaned) == cleaned
+    assert '"' not in cleaned
+
+
 texts = st.text(max_size=60) | st.sampled_from(
     [
         "error: it failed",
@@ -270,7 +368,7 @@ def test_notes_are_short_and_quote_only_what_was_read(now: Reading, before: Read
     assert len(note) <= 4 * max_tokens
     assert note.count('"') % 2 == 0
     assert "\n" not in note
-    sure = [clean(line.text) for line in now.lines if line.confidence >= 0.7]
+    sure = [clean(line.text) for line in [*now.lines, *joined(now.lines)] if line.confidence >= 0.62]
     for quotation in re.findall('"([^"]*)"', note):
         assert any(quotation.rstrip("…").strip() in text for text in sure), (quotation, sure)
 

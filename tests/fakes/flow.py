@@ -45,7 +45,7 @@ class Desk:
         lost: Every call fails, as when the server died.
         restless: Changes at each look, as a spinner does.
         broken: Monitors whose frames cannot be taken.
-        on_grab, on_encode: Called in the capture thread in the middle of the work.
+        on_open, on_sources, on_grab, on_encode: Called in the capture thread in the middle of the work.
     """
 
     def __init__(self, *monitors: str, damage: bool = False) -> None:
@@ -57,6 +57,7 @@ class Desk:
         self.broken: set[str] = set()
         self.windows: dict[int, Rect] = {}
         self.on_open: Hook | None = None
+        self.on_sources: Callable[[], object] | None = None
         self.on_grab: Hook | None = None
         self.on_encode: Hook | None = None
         self.encode_error: PictureError | None = None
@@ -102,17 +103,20 @@ class DeskScreen:
         self.desk = desk
         self.closed = 0
         self.told = False
+        self.rects: list[Rect] = []
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
 
     def tell(self) -> None:
         if self.desk.damage and not self.closed and not self.told:
-            self.told = True
             self._writer.send(b"!")
+            self.told = True
 
     def sources(self) -> tuple[Source, ...]:
         self._check()
-        self.take_damage()  # as the X back end does: it reads events to learn of plugged monitors
+        if self.desk.on_sources is not None:
+            self.desk.on_sources()
+        self.drain()  # as the X back end does: it reads events to learn of plugged monitors
         return tuple(self.desk.source(name) for name in self.desk.shown)
 
     def grab(self, source: Source, *, epoch: int, captured_at: float) -> Shot:
@@ -135,12 +139,15 @@ class DeskScreen:
     def take_damage(self) -> tuple[Rect, ...]:
         self._check()
         self.desk.drains += 1
-        if not self.told:
-            return ()
-        with contextlib.suppress(BlockingIOError):
-            self._reader.recv(100)
-        self.told = False
-        return ((0, 0, 10, 10),)
+        self.drain()
+        rects, self.rects = tuple(self.rects), []
+        return rects
+
+    def drain(self) -> None:
+        if self.told:
+            self.told = False
+            self._reader.recv(1)
+            self.rects.append((0, 0, 10, 10))
 
     def window_rect(self, window: int) -> Rect | None:
         self._check()
@@ -200,6 +207,7 @@ class CountingEyes(Eyes):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.busy = 0
+        self.moves = 0
 
     async def open(self) -> tuple[ScreenStatus, tuple[Source, ...]]:
         return await self._counted(super().open())
@@ -221,10 +229,12 @@ class CountingEyes(Eyes):
 
     async def _counted(self, work: Awaitable[T]) -> T:
         self.busy += 1
+        self.moves += 1
         try:
             return await work
         finally:
             self.busy -= 1
+            self.moves += 1
 
 
 class Watch:
@@ -265,8 +275,9 @@ class Watch:
     async def quiet(self) -> None:
         """Let everything run on until it waits for time, for damage or for a person."""
         while True:
+            moves = self.eyes.moves
             await settle()
-            if not self.eyes.busy:
+            if not self.eyes.busy and self.eyes.moves == moves:
                 return
             await asyncio.sleep(0.0005)  # what is awaited happens in the capture thread, which sets no event
 
@@ -303,9 +314,7 @@ async def watching(
 ) -> AsyncIterator[Watch]:
     """A capture stage that runs for the length of a block; the first frame is on its way unless a reason holds."""
     settings = replace(GateSettings(settle_s=0.4, max_settle_s=3.0, min_interval_s=2.0), **gate)
-    watch = Watch(
-        desk or Desk(), screen=screen or ScreenSettings(), gate=settings, clock=clock or ManualClock()
-    )
+    watch = Watch(desk or Desk(), screen=screen or ScreenSettings(), gate=settings, clock=clock or ManualClock())
     for reason in held:
         watch.facts.set(reason, True)
     task = asyncio.create_task(watch.capture.run())

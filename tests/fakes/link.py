@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 from hudd.errors import LinkClosedError, WithheldError
 from hudd.protocol.events import Malformed
+from tests.fakes.official_types import check_client_event
 from tests.fakes.realtime_peer import RealtimePeer
 
 
@@ -45,6 +46,7 @@ class FakeLink:
             raise LinkClosedError("gone", code=self.closed, ours=self.ours)
         if guard is not None and (reasons := guard()):
             raise WithheldError(reasons)
+        check_client_event(data)
         self.feed(*self.peer.receive(data))
 
     async def __aiter__(self) -> AsyncIterator[str | Malformed]:

@@ -52,6 +52,8 @@ def check_client_event(data: bytes) -> dict[str, Any]:
         assert set(event["session"]) <= set(SESSION_KEYS)
         assert event["session"]["type"] == "realtime"
         assert event["session"]["instructions"], "empty instructions bring the service's own back, and bill them"
+    if event["type"] == "conversation.item.create":
+        _check_item(event["item"])
     if event["type"] == "response.create":
         _check_response(event["response"])
     return event
@@ -62,10 +64,14 @@ def _check_response(response: dict[str, Any]) -> None:
     assert len(response["metadata"]) <= MAX_METADATA_PAIRS
     assert all(len(k) <= MAX_METADATA_KEY and len(v) <= MAX_METADATA_VALUE for k, v in response["metadata"].items())
     assert 1 <= response["max_output_tokens"] <= 4096
-    for item in response["input"]:
-        assert len(item.get("id", "")) <= MAX_ID_LENGTH
-        allowed = {"system": {"input_text"}, "user": {"input_text", "input_image"}, "assistant": {"output_text"}}
-        assert {part["type"] for part in item["content"]} <= allowed[item["role"]]
+    for item in response.get("input", ()):
+        _check_item(item)
+
+
+def _check_item(item: dict[str, Any]) -> None:
+    assert len(item.get("id", "")) <= MAX_ID_LENGTH
+    allowed = {"system": {"input_text"}, "user": {"input_text", "input_image"}, "assistant": {"output_text"}}
+    assert {part["type"] for part in item["content"]} <= allowed[item["role"]]
 
 
 def _plain(value: Any) -> Any:

@@ -36,6 +36,8 @@ class RealtimePeer:
         silent_to: Types of client events that get no reaction.
         stop_after: Type of a server event after which an answer is not continued, or ''.
         received: Every client event, parsed.
+        items: The default conversation: item id → content, oldest first.
+        refuse_items: Error code with which items are refused, or ''.
     """
 
     def __init__(self, *, text: str = "A terminal shows make, which failed with 2 errors.") -> None:
@@ -47,6 +49,8 @@ class RealtimePeer:
         self.silent_to: set[str] = set()
         self.stop_after = ""
         self.received: list[dict[str, Any]] = []
+        self.items: dict[str, list[dict[str, Any]]] = {}
+        self.refuse_items = ""
         self.session_id = "sess_1"
         self.expires_at = 1_795_347_066
         self._number = itertools.count(1)
@@ -73,9 +77,13 @@ class RealtimePeer:
             case "session.update":
                 return [self.event("session.updated", session=self._session())]
             case "response.create":
-                return self._respond(event["response"])
+                return self._respond_or_refuse(event)
             case "response.cancel":
                 return self._cancel(event)
+            case "conversation.item.create":
+                return self._create_item(event)
+            case "conversation.item.delete":
+                return self._delete_item(event)
             case _:
                 return []
 
@@ -96,6 +104,29 @@ class RealtimePeer:
             "expires_at": self.expires_at,
         }
 
+    def _create_item(self, event: dict[str, Any]) -> list[str]:
+        if self.refuse_items:
+            return [self.error_event(self.refuse_items, event_id=event["event_id"])]
+        item = event["item"]
+        assert item["id"] not in self.items, "an item id was used twice"
+        self.items[item["id"]] = item["content"]
+        return [self.event(f"conversation.item.{what}", item=item, previous_item_id=None) for what in ("added", "done")]
+
+    def _delete_item(self, event: dict[str, Any]) -> list[str]:
+        if self.items.pop(event["item_id"], None) is None:
+            return [self.error_event("item_delete_invalid_item_id")]
+        return [self.event("conversation.item.deleted", item_id=event["item_id"])]
+
+    @property
+    def auto_active(self) -> bool:
+        """Whether a response is being written into the default conversation."""
+        return any(response["conversation_id"] for response in self._open.values())
+
+    def _respond_or_refuse(self, event: dict[str, Any]) -> list[str]:
+        if event["response"]["conversation"] == "auto" and self.auto_active:
+            return [self.error_event("conversation_already_has_active_response", event_id=event["event_id"])]
+        return self._respond(event["response"])
+
     def _respond(self, request: dict[str, Any]) -> list[str]:
         number = next(self._number)
         response = {
@@ -104,7 +135,7 @@ class RealtimePeer:
             "status": "in_progress",
             "status_details": None,
             "output": [],
-            "conversation_id": None,
+            "conversation_id": "conv_1" if request["conversation"] == "auto" else None,
             "output_modalities": ["text"],
             "usage": None,
             "metadata": request.get("metadata"),
@@ -134,6 +165,8 @@ class RealtimePeer:
             sent.append(self.event(kind, **fields))
             if kind == "response.done":
                 self._open.pop(response["id"])
+                if response["conversation_id"] and fields["response"]["output"]:
+                    self.items[item["id"]] = content
             if kind == self.stop_after:
                 break
         return sent

@@ -4,118 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 
 import pytest
 
-from hudd.config.settings import SessionSettings
 from hudd.errors import KeyMissingError, LinkRefusedError, StorageError, WithheldError
-from hudd.flow.conversation import Conversation
 from hudd.flow.conversation_ports import Link
-from hudd.flow.mailbox import Mailbox
-from hudd.model import Answer, Question, UpstreamError
 from hudd.protocol.events import Malformed
-from hudd.realtime.prompt import WindowHistory
-from tests.fakes.clock import ManualClock, settle
-from tests.fakes.link import FakeLink
+from tests.fakes.clock import settle
+from tests.fakes.conversation import SETTINGS, House, living
 from tests.fakes.official_types import check_client_event
-from tests.fakes.questions import make_question
-from tests.fakes.realtime_peer import RealtimePeer
-
-SETTINGS = SessionSettings()
-
-
-class House:
-    """A conversation and everything around it, recorded in the order it happened."""
-
-    def __init__(self) -> None:
-        self.clock = ManualClock()
-        self.peer = RealtimePeer()
-        self.mailbox = Mailbox()
-        self.links: list[FakeLink] = []
-        self.refusals: deque[Exception] = deque()
-        self.greet = True
-        self.log: list[str] = []
-        self.answers: list[Answer] = []
-        self.errors: list[UpstreamError] = []
-        self.deltas: list[tuple[str, int, str]] = []
-        self.states: list[str] = []
-        self.reasons: tuple[str, ...] = ()
-        self.reserve_error: Exception | None = None
-        self.reserving: asyncio.Event | None = None
-        self.history = WindowHistory(history_tokens=300, retention_ratio=0.5)
-        self.conversation = Conversation(
-            settings=SETTINGS,
-            instructions="Keep notes.",
-            clock=self.clock,
-            open_link=self.open_link,
-            mailbox=self.mailbox,
-            history=self.history,
-            guard=self.guard,
-            reserve=self.reserve,
-            on_sent=lambda question: self.log.append(f"sent {question.id[-1]}"),
-            on_delta=lambda question, n, text: self.deltas.append((question.id, n, text)),
-            on_answer=self.on_answer,
-            on_error=self.errors.append,
-            on_state=lambda: self.states.append(self.conversation.status().connection),
-            jitter=lambda: 1.0,
-        )
-
-    async def open_link(self) -> Link:
-        if self.refusals:
-            raise self.refusals.popleft()
-        link = FakeLink(self.peer, greet=self.greet)
-        self.links.append(link)
-        return link
-
-    def guard(self, question: Question) -> tuple[str, ...]:
-        self.log.append(f"guard {question.id[-1]}")
-        return self.reasons
-
-    async def reserve(self, question: Question) -> None:
-        self.log.append(f"reserve {question.id[-1]}")
-        if self.reserving is not None:
-            await self.reserving.wait()
-        if self.reserve_error is not None:
-            raise self.reserve_error
-
-    def on_answer(self, answer: Answer) -> None:
-        self.log.append(f"answer {answer.question.id[-1]} {answer.status}")
-        self.answers.append(answer)
-
-    @property
-    def link(self) -> FakeLink:
-        return self.links[-1]
-
-    def put(self, number: int = 1, trigger: str = "manual") -> Question:
-        question = make_question(number, trigger, asked_at=self.clock.monotonic())  # type: ignore[arg-type]
-        self.mailbox.put(question)
-        return question
-
-    def asked(self) -> int:
-        return self.peer.received_types().count("response.create")
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        """Wait for what a thread has a part in; a test never ends this way by luck, only by the condition."""
-        async with asyncio.timeout(10):
-            while not condition():  # noqa: ASYNC110 - the conditions are others' facts, not events of ours
-                await asyncio.sleep(0.001)
-        await settle()
-
-
-@asynccontextmanager
-async def living(house: House) -> AsyncIterator[asyncio.Task[None]]:
-    task = asyncio.create_task(house.conversation.run())
-    await settle()
-    try:
-        yield task
-    finally:
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert house.clock.sleeping == 0
 
 
 @pytest.fixture
@@ -133,7 +30,8 @@ async def test_it_connects_configures_and_is_ready(house: House) -> None:
 
 async def test_idle_means_idle(house: House) -> None:
     async with living(house):
-        assert house.clock.sleeping == 0
+        assert house.clock.next_due_s is not None
+        assert house.clock.next_due_s >= 15
 
 
 async def test_a_question_streams_and_ends_in_one_answer(house: House) -> None:
@@ -362,7 +260,7 @@ async def test_a_wrong_key_stops_though_the_upgrade_succeeded(house: House) -> N
     house.greet = False
     async with living(house):
         house.link.feed(house.peer.error_event("invalid_api_key"))
-        await settle()
+        await house.clock.advance(1)
         assert house.conversation.status().connection == "needs_attention"
         await house.clock.advance(10_000)
         assert len(house.links) == 1
@@ -388,6 +286,8 @@ async def test_no_quota_stops_after_the_answer(house: House) -> None:
     house.peer.status, house.peer.error = "failed", {"code": "insufficient_quota"}
     async with living(house):
         house.put()
+        await house.until(lambda: house.answers)
+        await house.clock.advance(1)
         await house.until(lambda: house.conversation.status().connection == "needs_attention")
     assert [a.status for a in house.answers] == ["failed"]
 
@@ -482,7 +382,7 @@ async def test_cancelling_during_a_wait_and_during_the_opening(house: House) -> 
         await opened.wait()
         raise AssertionError
 
-    other.conversation._open_link = never
+    other.conversation._lives._open_link = never
     async with living(other):
         assert other.conversation.status().connection == "connecting"
 

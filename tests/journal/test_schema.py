@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hudd.journal import schema
+from hudd.journal import money, schema
 from hudd.journal.store import Journal
-from hudd.ledger.records import Totals
+from hudd.ledger.records import Period, Totals
 from tests.fakes.clock import ManualClock
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -76,10 +76,16 @@ def test_what_is_asked_for_often_is_found_by_an_index(connection: sqlite3.Connec
         "SELECT seq FROM notes WHERE topic = 'a' AND seq > 1 ORDER BY seq LIMIT 5",
         "SELECT min(seq), max(seq) FROM notes WHERE time >= 1 AND time < 2",
         "SELECT count(*) FROM ledger WHERE day = 'x'",
+        "SELECT sum(cost_microusd) FROM ledger WHERE engine <> 'local' AND day > '2026-11-' AND day < '2026-11.'",
+        "SELECT sum(cost_microusd) FROM ledger WHERE engine <> 'local' AND reserved_at >= 1 AND reserved_at < 2",
+        money._SAMPLES,
+        money._EVER_PAID,
+        money._UNNOTED,
         "UPDATE ledger SET assumed = 1 WHERE status = 'open'",
         "SELECT * FROM errors WHERE time >= 1 ORDER BY time DESC, id DESC LIMIT 3",
     ):
-        plan = " ".join(str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}"))
+        rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", (1,) * statement.count("?"))
+        plan = " ".join(str(row[3]) for row in rows)
         assert "SCAN" not in plan or "USING INDEX" in plan or "USING COVERING INDEX" in plan, plan
         assert "B-TREE" not in plan, plan
 
@@ -101,7 +107,7 @@ async def test_the_checked_in_journal_of_version_1_opens_for_ever(tmp_path: Path
     assert page.notes[0].usage == {"input_tokens": 700, "output_tokens": 60}
     assert [n.seq for n in await journal.search(search="LARKSPUR invoice")] == [3, 1]
     assert await journal.totals("2026-11-21") == Totals(
-        settled_microusd=13_100, assumed_microusd=9000, tokens=2583, answers=2
+        settled_microusd=13_100, assumed_microusd=9000, tokens=2583, answers=2, month=Period(13_100)
     )
     assert journal.vanished == 1
     (error,) = await journal.errors()

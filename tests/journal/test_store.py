@@ -13,7 +13,8 @@ import pytest
 from hudd.errors import StorageError, WithheldError
 from hudd.journal.store import Journal
 from hudd.ledger.budget import decide
-from hudd.ledger.records import Settlement, Totals
+from hudd.ledger.caps import Caps
+from hudd.ledger.records import Period, Settlement, Totals
 from hudd.model import UpstreamError, Usage
 from hudd.notes.records import PauseState
 from hudd.wire.messages import Note
@@ -60,7 +61,7 @@ async def test_a_lone_surrogate_is_replaced_and_the_note_kept(journal: Journal) 
 async def test_a_note_and_its_cost_are_one_transaction(journal: Journal) -> None:
     taken = await journal.reserve(RESERVATION)
     await journal.commit_note(make_note(), Settlement(taken, "completed", USAGE, 4100, price_date="2026-11-01"))
-    assert await journal.totals(DAY) == Totals(settled_microusd=4100, tokens=1083, answers=1)
+    assert await journal.totals(DAY) == Totals(settled_microusd=4100, tokens=1083, answers=1, month=Period(4100))
     with pytest.raises(StorageError, match="no reservation 99"):
         await journal.commit_note(make_note(), Settlement(99, "completed", USAGE, 4100))
     assert journal.heads() == {NOTE.topic: 1}
@@ -147,7 +148,9 @@ async def test_reservations_count_until_they_are_settled(journal: Journal) -> No
     assert (await journal.totals(DAY)).reserved_microusd == 18000
     await journal.settle(Settlement(first, "failed", None, None, assumed=True))
     await journal.settle(Settlement(second, "failed", None, 0))
-    assert await journal.totals(DAY) == Totals(settled_microusd=9000, assumed_microusd=9000, tokens=1500, answers=2)
+    assert await journal.totals(DAY) == Totals(
+        settled_microusd=9000, assumed_microusd=9000, tokens=1500, answers=2, month=Period(9000, 9000)
+    )
 
 
 async def test_known_figures_replace_assumed_ones_and_are_final(journal: Journal) -> None:
@@ -156,7 +159,7 @@ async def test_known_figures_replace_assumed_ones_and_are_final(journal: Journal
     await journal.settle(Settlement(taken, "completed", USAGE, 4100))
     await journal.settle(Settlement(taken, "vanished", None, None, assumed=True))
     await journal.settle(Settlement(taken, "completed", Usage(9, 9), 9999))
-    assert await journal.totals(DAY) == Totals(settled_microusd=4100, tokens=1083, answers=1)
+    assert await journal.totals(DAY) == Totals(settled_microusd=4100, tokens=1083, answers=1, month=Period(4100))
 
 
 async def test_an_unknown_price_counts_in_tokens_and_is_never_zero(journal: Journal) -> None:
@@ -187,8 +190,8 @@ async def test_two_questions_cannot_both_take_what_is_left(journal: Journal) -> 
         return await journal.reserve(
             RESERVATION,
             check=lambda totals: decide(
-                totals, engine="service", cap_microusd=20_000, token_cap=0, predicted_microusd=9000,
-                predicted_tokens=1500, trigger="change",
+                totals, engine="service", caps=Caps(day=20_000), token_cap=0, predicted_microusd=9000,
+                predicted_tokens=1500, trigger="manual",
             ),
         )  # fmt: skip
 
@@ -197,6 +200,18 @@ async def test_two_questions_cannot_both_take_what_is_left(journal: Journal) -> 
     assert len(refused) == 8
     assert {error.reasons for error in refused} == {("cap_reached",)}
     assert (await journal.totals(DAY)).reserved_microusd == 18_000
+
+
+async def test_a_note_that_is_no_failure_ends_the_count_of_money_without_one(journal: Journal) -> None:
+    for kind, expected in (("failed", (1, 4100)), ("failed", (2, 8200)), ("unchanged", (0, 0)), ("note", (0, 0))):
+        taken = await journal.reserve(RESERVATION)
+        await journal.commit_note(make_note(kind=kind), Settlement(taken, "completed", USAGE, 4100))
+        facts = await journal.money(day=DAY, at=RESERVATION.reserved_at, model=RESERVATION.model)
+        assert (facts.unnoted, facts.unnoted_microusd) == expected
+    assert facts.totals.hour == Period(4 * 4100)
+    (row,) = (await journal.costs(by_time=True)).rows
+    assert (row.unnoted_microusd, row.day, row.quarter) == (8200, DAY, int(RESERVATION.reserved_at // 900))
+    assert await journal.asked(0.0) == (RESERVATION.reserved_at,) * 4
 
 
 async def test_costs_are_told_by_engine_model_and_trigger(journal: Journal) -> None:

@@ -1,27 +1,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hudd.ledger.budget import Verdict, day_bounds, decide, local_day, settlement_of
+from hudd.ledger.budget import Verdict, decide, settlement_of
+from hudd.ledger.caps import Caps
 from hudd.ledger.prices import ModelPrices, PriceTable
-from hudd.ledger.records import Totals
+from hudd.ledger.records import Period, Totals
 from hudd.model import Usage
 from tests.fakes.journal import make_answer
 
 PRICES = PriceTable(date="2026-11-01", models={"m": ModelPrices(text_in=1_000_000)})
-ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Cairo", "Asia/Kathmandu"]
 
 
 def _decide(totals: Totals, **changes: object) -> Verdict:
     values: dict[str, object] = {
-        "engine": "service", "cap_microusd": 100, "token_cap": 0, "predicted_microusd": 10, "predicted_tokens": 5,
-        "trigger": "change",
+        "engine": "service", "caps": Caps(day=100), "token_cap": 0, "predicted_microusd": 10, "predicted_tokens": 5,
+        "trigger": "manual",
     } | changes  # fmt: skip
     return decide(totals, **values)  # type: ignore[arg-type]  # built above by name
 
@@ -34,8 +32,8 @@ def _decide(totals: Totals, **changes: object) -> Verdict:
         (Totals(settled_microusd=91), {}, "cap_reached"),
         (Totals(settled_microusd=50, reserved_microusd=40), {}, ""),
         (Totals(settled_microusd=50, reserved_microusd=41), {}, "cap_reached"),
-        (Totals(), {"cap_microusd": 0}, "cap_reached"),
-        (Totals(), {"trigger": "manual", "cap_microusd": 9}, "cap_reached"),
+        (Totals(), {"caps": Caps(day=0)}, "cap_reached"),
+        (Totals(), {"caps": Caps(day=9)}, "cap_reached"),
         (Totals(), {"predicted_microusd": None}, "price_unknown"),
         (Totals(), {"predicted_microusd": None, "trigger": "manual"}, "price_unknown"),
         (Totals(), {"predicted_microusd": None, "token_cap": 5}, ""),
@@ -43,13 +41,33 @@ def _decide(totals: Totals, **changes: object) -> Verdict:
         (Totals(unpriced_tokens=3, unpriced_reserved_tokens=3), {"predicted_microusd": None, "token_cap": 10}, "cap_reached"),
         (Totals(unpriced_tokens=3, unpriced_reserved_tokens=2), {"predicted_microusd": None, "token_cap": 10}, ""),
         (Totals(settled_microusd=100), {"predicted_microusd": None, "token_cap": 10}, "cap_reached"),
-        (Totals(), {"predicted_microusd": None, "token_cap": 10, "cap_microusd": 0}, "cap_reached"),
-        (Totals(settled_microusd=999), {"engine": "local", "cap_microusd": 0}, ""),
+        (Totals(), {"predicted_microusd": None, "token_cap": 10, "caps": Caps(day=0)}, "cap_reached"),
+        (Totals(settled_microusd=999), {"engine": "local", "caps": Caps(day=0)}, ""),
         (Totals(), {"engine": "local", "predicted_microusd": None}, ""),
     ],
 )  # fmt: skip
 def test_what_may_be_sent(totals: Totals, changes: dict[str, object], reason: str) -> None:
-    assert _decide(totals, **changes) == Verdict(allowed=reason == "", reason=reason)  # type: ignore[arg-type]
+    verdict = _decide(totals, **changes)
+    assert (verdict.allowed, verdict.reason) == (reason == "", reason)
+
+
+@pytest.mark.parametrize("trigger", ["change", "interval", "manual"])
+def test_a_tenth_of_each_cap_is_kept_for_what_a_person_asks(trigger: str) -> None:
+    fits = {80: True, 81: trigger == "manual", 90: trigger == "manual", 91: False}
+    for spent, allowed in fits.items():
+        assert _decide(Totals(settled_microusd=spent), trigger=trigger).allowed is allowed
+        month = Totals(month=Period(spent, 0))
+        assert _decide(month, trigger=trigger, caps=Caps(day=1000, month=100)).allowed is allowed
+        hour = Totals(hour=Period(0, spent))
+        assert _decide(hour, trigger=trigger, caps=Caps(day=1000, hour=100)).allowed is allowed
+
+
+def test_the_verdict_names_the_cap() -> None:
+    spent = Totals(settled_microusd=95, hour=Period(95), month=Period(95))
+    assert _decide(spent, caps=Caps(day=1000)) == Verdict(allowed=True)
+    assert _decide(spent, caps=Caps(day=1000, hour=100)).window == "hour"
+    assert _decide(spent, caps=Caps(day=100)).window == "day"
+    assert _decide(spent, caps=Caps(day=1000, month=100)).window == "month"
 
 
 @dataclass
@@ -87,7 +105,7 @@ def test_no_cap_is_passed_in_any_order_of_events(
     for number, (what, first, second) in enumerate(steps):
         if what == "ask":
             verdict = _decide(
-                ledger.totals(), cap_microusd=cap, token_cap=token_cap, predicted_microusd=first,
+                ledger.totals(), caps=Caps(day=cap), token_cap=token_cap, predicted_microusd=first,
                 predicted_tokens=int(second),
             )  # fmt: skip
             if verdict.allowed:
@@ -106,7 +124,7 @@ def test_no_cap_is_passed_in_any_order_of_events(
 
 @given(spent=st.integers(0, 10**9), cap=st.integers(0, 10**9), predicted=st.integers(0, 10**6))
 def test_what_is_allowed_fits_and_what_fits_is_allowed(spent: int, cap: int, predicted: int) -> None:
-    verdict = _decide(Totals(settled_microusd=spent), cap_microusd=cap, predicted_microusd=predicted)
+    verdict = _decide(Totals(settled_microusd=spent), caps=Caps(day=cap), predicted_microusd=predicted)
     assert verdict.allowed == (spent + predicted <= cap)
 
 
@@ -139,49 +157,3 @@ def test_an_unknown_price_stays_unknown() -> None:
         make_answer(usage=Usage(input_tokens=7)), reservation_id=1, engine="service", model="else", prices=PRICES
     )
     assert (settled.cost_microusd, settled.assumed) == (None, False)
-
-
-def test_days_are_23_and_25_hours_long_where_clocks_are_changed() -> None:
-    berlin = ZoneInfo("Europe/Berlin")
-    lengths = {day: (day_bounds(day, berlin)[1] - day_bounds(day, berlin)[0]) / 3600 for day in
-               ("2026-03-28", "2026-03-29", "2026-10-25", "2026-10-26")}  # fmt: skip
-    assert lengths == {"2026-03-28": 24, "2026-03-29": 23, "2026-10-25": 25, "2026-10-26": 24}
-
-
-def test_a_day_whose_midnight_is_skipped_begins_with_the_change() -> None:
-    cairo = ZoneInfo("Africa/Cairo")  # on 2026-04-24 the clocks go from 00:00 to 01:00
-    start, end = day_bounds("2026-04-24", cairo)
-    assert datetime.fromtimestamp(start, UTC).isoformat() == "2026-04-23T22:00:00+00:00"
-    assert end - start == 23 * 3600
-    assert local_day(start, cairo) == "2026-04-24"
-    assert local_day(start - 1, cairo) == "2026-04-23"
-
-
-@given(
-    wall=st.floats(min_value=1_577_836_800, max_value=1_893_456_000),  # 2020 to 2030
-    zone=st.sampled_from(ZONES),
-)
-def test_every_moment_lies_within_the_bounds_of_its_day_and_of_no_other(wall: float, zone: str) -> None:
-    tz = ZoneInfo(zone)
-    day = local_day(wall, tz)
-    start, end = day_bounds(day, tz)
-    assert start <= wall < end
-    assert 22.5 * 3600 <= end - start <= 25.5 * 3600
-    assert day_bounds(local_day(end, tz), tz)[0] == end
-
-
-def test_the_last_moment_of_a_day_is_not_the_next_day() -> None:
-    assert local_day(1_893_455_999.9999998, UTC) == "2029-12-31"
-    assert local_day(1_893_456_000.0, UTC) == "2030-01-01"
-
-
-def test_without_a_zone_the_machines_is_taken() -> None:
-    now = 1_795_343_466.0
-    start, end = day_bounds(local_day(now))
-    assert start <= now < end
-
-
-@pytest.mark.parametrize("day", ["", "today", "2026-13-01"])
-def test_a_day_that_is_no_date_is_refused(day: str) -> None:
-    with pytest.raises(ValueError, match=r"isoformat|month"):
-        day_bounds(day)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import get_args
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,8 +61,22 @@ def test_a_picture_that_claims_a_later_epoch_is_withheld_too() -> None:
     assert withhold((), epoch_now=3, epoch_of_shot=4) == (FACTS_CHANGED,)
 
 
+def test_a_reason_for_automatic_pictures_alone_lets_snaps_pass_and_discards_none_under_way() -> None:
+    facts, told = Facts(), list[tuple[str, ...]]()
+    facts.on_change(lambda: told.append(facts.automatic_reasons))
+    taken = facts.epoch
+    facts.set("cap_near", True)
+    assert facts.reasons == ()
+    assert facts.withheld(taken) == ()
+    assert facts.withheld(taken, automatic=True) == ("cap_near",)
+    facts.set("paused", True)
+    assert facts.withheld(taken) == ("paused", FACTS_CHANGED)
+    assert facts.withheld(taken, automatic=True) == ("cap_near", "paused", FACTS_CHANGED)
+    assert told == [("cap_near",), ("cap_near", "paused")]
+
+
 def test_every_reason_has_a_sentence_and_an_unknown_one_stands_for_itself() -> None:
-    for reason in (*REASONS, FACTS_CHANGED):
+    for reason in (*get_args(Reason), FACTS_CHANGED):
         assert SENTENCES[reason].endswith(".")
     assert sentence_for(("paused", "stopping")) == f"{SENTENCES['paused']} {SENTENCES['stopping']}"
     assert sentence_for(("moonlight",)) == "moonlight"

@@ -10,7 +10,7 @@ from hudd.config.settings import SessionSettings
 from hudd.protocol import events as e
 from hudd.protocol.codec import decode, encode
 from hudd.realtime.prompt import WindowHistory, build
-from hudd.realtime.session import CANCEL_S, MAX_IN_FLIGHT, Session
+from hudd.realtime.session import CANCEL_S, LINGER_S, MAX_IN_FLIGHT, Session
 from hudd.realtime.session_table import OPEN_STATES, TABLE, State
 from hudd.realtime.session_words import (
     Ask,
@@ -98,7 +98,7 @@ def test_the_handshake_sends_one_update_and_becomes_ready() -> None:
     assert pair.peer.received_types() == ["session.update"]
     assert pair.of(BecameReady) == [BecameReady("sess_1")]
     assert pair.machine.expires_at == 1_795_347_066.0
-    assert pair.machine.deadline is None
+    assert pair.machine.deadline == SETTINGS.rollover_s
 
 
 def test_nothing_is_sent_before_session_created() -> None:
@@ -126,7 +126,7 @@ def test_an_answer_streams_and_finishes() -> None:
     assert finished.error is None
     assert pair.machine.answered
     assert pair.machine.responding == 0
-    assert pair.machine.deadline is None
+    assert pair.machine.deadline == SETTINGS.rollover_s
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_a_fatal_failure_of_an_answer_closes_the_session(code: str) -> None:
     pair.ask()
     [finished] = pair.of(Finished)
     assert finished.error.fatal
-    assert pair.of(Close) == [Close(1000, "")]
+    assert pair.of(Close) == [Close(1000, "", LINGER_S)]
     assert pair.machine.failure == finished.error
 
 
@@ -245,7 +245,7 @@ def test_a_wrong_key_closes_in_any_state(state: str) -> None:
         pair.hear(*pair.peer.greeting())
     assert pair.machine.state.value == state
     pair.hear(pair.peer.error_event("invalid_api_key"))
-    assert pair.of(Close) == [Close(1000, "")]
+    assert pair.of(Close) == [Close(1000, "", LINGER_S)]
     assert pair.machine.failure is not None
     assert (pair.machine.failure.code, pair.machine.failure.fatal) == ("invalid_api_key", True)
 
@@ -286,6 +286,8 @@ def test_no_response_created_in_time_fails_the_question_and_cancels_a_late_one()
     pair.peer.silent_to.add("response.create")
     question_id = pair.ask()
     assert pair.machine.deadline == SETTINGS.response_created_s
+    pair.now += 1
+    pair.hear(pair.peer.event("conversation.item.added", item={"id": "x"}))  # the line is alive
     pair.pass_time(SETTINGS.response_created_s + 0.1)
     [finished] = pair.of(Finished)
     assert (finished.status, finished.error.param) == ("failed", "response.created")
@@ -295,6 +297,22 @@ def test_no_response_created_in_time_fails_the_question_and_cancels_a_late_one()
     assert pair.peer.received[-1]["type"] == "response.cancel"
     assert pair.peer.received[-1]["response_id"] == "resp_late"
     assert len(pair.of(Finished)) == 1
+
+
+def test_a_line_that_says_nothing_since_the_question_counts_as_dead() -> None:
+    pair = Pair()
+    pair.peer.silent_to.add("response.create")
+    question_id = pair.ask()
+    pair.pass_time(SETTINGS.response_created_s + 0.1)
+    assert pair.of(Finished) == []
+    assert pair.of(Close) == [Close(1000, "")]
+    pair.give(Closed(1000))
+    [finished] = pair.of(Finished)
+    assert (finished.question_id, finished.status, finished.error.param) == (
+        question_id,
+        "vanished",
+        "response.created",
+    )
 
 
 def test_no_text_in_time_cancels_by_id() -> None:

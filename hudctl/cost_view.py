@@ -1,0 +1,205 @@
+"""What was spent, and what is to be expected, for people and for spreadsheets. Pure; missing fields are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import tzinfo
+from typing import Any, Final
+
+from hudctl.words import Look, columns, count, line, mapping, money, number_or_none, objects, wrap
+
+_NAMES: Final = {"day": "day", "hour": "hour", "engine": "engine", "model": "model", "trigger": "for"}
+_TOKENS: Final = {
+    "input_tokens": "input",
+    "image_tokens": "image",
+    "cached_tokens": "cached",
+    "output_tokens": "output",
+}
+_CSV: Final = (
+    "answers",
+    "input_tokens",
+    "text_tokens",
+    "image_tokens",
+    "cached_tokens",
+    "output_tokens",
+    "microusd",
+    "assumed_microusd",
+    "unnoted_microusd",
+    "reserved_microusd",
+    "unpriced",
+)
+_BARS: Final = 24
+"""A chart is small: the newest hours or days."""
+_EIGHTHS: Final = " ▏▎▍▌▋▊▉"
+_WIDEST_BAR: Final = 40
+
+
+def render_cost(cost: Mapping[str, Any], *, colour: bool = False, width: int = 80, zone: tzinfo | None = None) -> str:
+    """The answer of ``cost`` as a table and a chart, and what the same answers would have cost at the service."""
+    look = Look(colour, width, zone)
+    lines = [look.paint(row, "bold") for row in wrap(_title(cost, look), look.width)]
+    rows, total = objects(cost.get("rows")), mapping(cost.get("total"))
+    lines += _table(rows, total, look) if rows else ["No answers."]
+    lines += _warnings(total, look)
+    lines += _chart(mapping(cost.get("chart")), look)
+    lines += _caps(cost)
+    would = [
+        f"{money(item.get('microusd'))} with {line(item.get('model'))}" for item in objects(cost.get("if_service"))
+    ]
+    if would:
+        dated = f" (prices of {line(cost['prices_date'])})" if cost.get("prices_date") else ""
+        paid = bool(rows) and all(row.get("engine", "service") == "service" for row in rows)
+        which = "The same tokens cost" if paid else "At the service the local answers would have cost"
+        lines += wrap(f"{which} {', '.join(would)}{dated}.", look.width)
+    return "\n".join(lines)
+
+
+def _title(cost: Mapping[str, Any], look: Look) -> str:
+    since, until = cost.get("since"), cost.get("until")
+    if since and until:
+        return f"Cost from {look.day_time(since)} to {look.day_time(until)}"
+    if since:
+        return f"Cost since {look.day_time(since)}"
+    return f"Cost until {look.day_time(until)}" if until else "Cost of everything in the journal"
+
+
+def _table(rows: Sequence[Mapping[str, Any]], total: Mapping[str, Any], look: Look) -> list[str]:
+    named = [name for name in _NAMES if name in rows[0]] or ["engine", "model", "trigger"]
+    assumed = any(number_or_none(row.get("assumed_microusd")) for row in rows)
+    heading = [*(_NAMES[name] for name in named), "answers", *_TOKENS.values(), "cost", "assumed"]
+    table = [
+        heading,
+        *([*(_named(row, name) for name in named), *_figures(row)] for row in rows),
+        ["total", *("" for _ in named[1:]), *_figures(total)],
+    ]
+    shown = [row if assumed else row[:-1] for row in table]
+    first, *body, last = columns(shown, frozenset(range(len(named), len(heading))))
+    lines = [look.paint(first, "dim"), *body, look.paint(last, "bold")]
+    if assumed:
+        lines += wrap("Assumed is what was reserved for answers that told no usage.", look.width)
+    return lines
+
+
+def _named(row: Mapping[str, Any], name: str) -> str:
+    text = line(row.get(name))
+    return text[:16].replace("T", " ") if name == "hour" else text
+
+
+def _figures(row: Mapping[str, Any]) -> list[str]:
+    numbers = [number_or_none(row.get(name)) for name in ("answers", *_TOKENS)]
+    assumed = money(row["assumed_microusd"]) if number_or_none(row.get("assumed_microusd")) else ""
+    return [*("" if number is None else f"{number:,}" for number in numbers), money(row.get("microusd")), assumed]
+
+
+def _warnings(total: Mapping[str, Any], look: Look) -> list[str]:
+    lines: list[str] = []
+    if number_or_none(total.get("unpriced")):
+        sentence = (
+            f"{count(total['unpriced'], 'answer')} without a known price: that cost is unknown, not zero, and not in "
+            "the sum; name the price in [cost] prices_file."
+        )
+        lines += [look.paint(row, "red") for row in wrap(sentence, look.width)]
+    if number_or_none(total.get("unnoted_microusd")):
+        sentence = f"{money(total['unnoted_microusd'])} of it was spent without a note; `hudctl errors` tells why."
+        lines += [look.paint(row, "yellow") for row in wrap(sentence, look.width)]
+    return lines
+
+
+def _chart(chart: Mapping[str, Any], look: Look) -> list[str]:
+    bars = objects(chart.get("bars"))[-_BARS:]
+    if len(bars) < 2:
+        return []
+    # Local answers cost nothing: then the bars are their number.
+    unit = "microusd" if any(number_or_none(bar.get("microusd")) for bar in bars) else "answers"
+    values = [number_or_none(bar.get(unit)) or 0 for bar in bars]
+    most = max(values) or 1
+    room = max(8, min(_WIDEST_BAR, (look.width or 80) - 36))
+    labels = [line(bar.get("at"))[5:16].replace("T", " ") for bar in bars]
+    rows = [
+        [
+            label,
+            bar_of(value / most, room),
+            money(value) if unit == "microusd" else "",
+            count(bar.get("answers"), "answer"),
+        ]
+        for label, value, bar in zip(labels, values, bars, strict=True)
+    ]
+    return ["", *columns(rows, frozenset({2, 3})), ""]
+
+
+def bar_of(share: float, room: int) -> str:
+    """A bar of so many columns at most; what is more than nothing shows at least a sliver."""
+    eighths = min(room * 8, max(round(share * room * 8), 1 if share > 0 else 0))
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+
+
+def _caps(cost: Mapping[str, Any]) -> list[str]:
+    caps = mapping(cost.get("caps"))
+    named = {
+        "an hour": caps.get("hour_microusd"),
+        "a day": cost.get("cap_microusd"),
+        "a month": caps.get("month_microusd"),
+    }
+    told = [f"{money(cap)} {window}" for window, cap in named.items() if number_or_none(cap) is not None]
+    return [f"Cap: {', '.join(told)}."] if told else []
+
+
+def render_estimate(
+    body: Mapping[str, Any], *, colour: bool = False, width: int = 80, zone: tzinfo | None = None
+) -> str:
+    """The answer of ``cost`` with ``estimate``: each model of the price table with both memories."""
+    look = Look(colour, width, zone)
+    told = mapping(body.get("estimate"))
+    asked = number_or_none(told.get("asked")) or 0
+    if asked:
+        how = (
+            f"At {line(told.get('per_hour'))} questions an hour, as in the {line(told.get('hours'))} hours at the "
+            f"screen seen in the last week ({count(asked, 'question')}, {line(told.get('cold_percent'))} % of them "
+            "after more than 5 minutes)"
+        )
+    else:
+        how = "Nothing was asked within the last week, so only the price of one answer is known"
+    counted = (
+        f"{line(told.get('image_tokens'))} image tokens and {line(told.get('answer_tokens'))} answer tokens each, "
+        f"{line(told.get('reasoning_tokens'))} more for models that reason"
+    )
+    lines = wrap(f"{how}; {counted}:", look.width)
+    hours = line(told.get("active_hours"))
+    table = [
+        ["", "model", "memory", "an answer", "cached", "uncached", "an hour", f"a day of {hours} h", "within the cap"]
+    ]
+    for row in objects(told.get("rows")):
+        figures = [money(row.get(f"{name}_microusd")) for name in ("answer", "warm", "cold")]
+        rates = [money(row.get(f"{name}_microusd")) if asked else "" for name in ("hour", "day")]
+        within = number_or_none(row.get("answers_within_cap"))
+        mark = "*" if row.get("present") else ""
+        named = [mark, line(row.get("model")), line(row.get("memory"))]
+        table.append([*named, *figures, *rates, "" if within is None else count(within, "answer")])
+    heading, *rest = columns(table, frozenset(range(3, 9)))
+    lines += [look.paint(heading, "dim"), *(look.paint(row, "bold") if row.startswith("*") else row for row in rest)]
+    dated = f" Prices of {line(body['prices_date'])}." if body.get("prices_date") else ""
+    note = (
+        f"* the present settings. Never more than the cap of {money(body.get('cap_microusd'))} a day is spent.{dated}"
+    )
+    return "\n".join([*lines, *wrap(note, look.width)])
+
+
+def cost_csv(cost: Mapping[str, Any]) -> str:
+    """The rows of ``cost`` for a spreadsheet, with a line of names; money stays in millionths of a dollar."""
+    import csv  # noqa: PLC0415 - only for this option
+    import io  # noqa: PLC0415 - likewise
+
+    rows = objects(cost.get("rows"))
+    named = [name for name in _NAMES if any(name in row for row in rows)] or ["engine", "model", "trigger"]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*named, *_CSV])
+    for row in rows:
+        names = [_harmless(line(row.get(name))) for name in named]
+        writer.writerow([*names, *("" if row.get(name) is None else row[name] for name in _CSV)])
+    return text.getvalue()
+
+
+def _harmless(text: str) -> str:
+    """A name that a spreadsheet does not take for a formula: model names come from outside."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text

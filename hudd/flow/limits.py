@@ -1,0 +1,93 @@
+"""What the settings allow to be spent, what a question takes at most, and the stages in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hudd.ledger.caps import Caps, Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the settings allow.
+
+    Attributes:
+        engine: ``local`` answers cost nothing and touch no cap.
+        model: Whose prices apply.
+        cap_day_microusd: Dollars a local day, in millionths.
+        token_cap_day: Tokens a day for a model without a price.
+        image_tokens: Reserved for one picture of a size that was never billed yet.
+        text_tokens: Reserved for instructions and history; more when more was billed.
+        max_output_tokens: Reserved for the answer.
+        cap_hour_microusd: Dollars an hour, in millionths; 0 for none.
+        cap_month_microusd: Dollars a month, in millionths; 0 for none.
+        active_hours: Over how many hours the day's cap is spread.
+        history_tokens: The longest history; 0 when there is none.
+        kept_image_tokens: Pictures of earlier questions that a question carries again.
+    """
+
+    engine: str
+    model: str
+    cap_day_microusd: int
+    token_cap_day: int
+    image_tokens: int
+    text_tokens: int
+    max_output_tokens: int
+    cap_hour_microusd: int = 0
+    cap_month_microusd: int = 0
+    active_hours: float = 10.0
+    history_tokens: int = 0
+    kept_image_tokens: int = 0
+
+    @property
+    def caps(self) -> Caps:
+        """The three caps."""
+        return Caps(day=self.cap_day_microusd, hour=self.cap_hour_microusd, month=self.cap_month_microusd)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a question takes at most.
+
+    Attributes:
+        microusd: At list prices with nothing cached; None when the price is unknown.
+        tokens: Input and longest answer.
+        expected_image_tokens: Of its pictures by their sizes, for comparison with what is billed.
+    """
+
+    microusd: int | None
+    tokens: int
+    expected_image_tokens: int
+
+
+def stage_sentence(standing: Standing, limits: Limits) -> str:
+    """A stage in a sentence for a person."""
+    window = standing.because
+    if standing.stage == "normal":
+        return "Questions are asked as the screen changes."
+    if standing.because == "price_unknown":
+        return (
+            f"The price of {limits.model} is unknown, so nothing is asked; name it in [cost] prices_file or "
+            "set [cost] token_cap_day."
+        )
+    if standing.because == "tokens":
+        return (
+            f"The {limits.token_cap_day:,} tokens a day that {limits.model} may use without a known price are used up; "
+            "raise [cost] token_cap_day, name the price in [cost] prices_file, or wait for the next day."
+        )
+    if standing.stage == "slower":
+        return (
+            f"hudd asks less often by itself, so that the day's money lasts for {limits.active_hours:g} active hours."
+        )
+    cap = dollars(getattr(limits, f"cap_{window}_microusd"))
+    if standing.stage == "asked_only":
+        return (
+            f"hudd asks nothing more by itself this {window}: nine tenths of its cap of {cap} are spent, the rest "
+            "is kept for snaps."
+        )
+    return f"The cap of {cap} for this {window} is reached; raise [cost] cap_{window}_usd or wait for the next."
+
+
+def dollars(microusd: int) -> str:
+    """Micro-dollars for a person: ``$1.00``, ``$0.0041``."""
+    return f"${microusd / 1_000_000:.2f}" if microusd % 10_000 == 0 else f"${microusd / 1_000_000:.4f}"

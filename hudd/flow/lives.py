@@ -1,0 +1,247 @@
+"""The connections of the conversation: opens them, keeps them, counts what they heard.
+
+A ``Life`` is one link, its machine and its connection, running as a task. During a rollover there are two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from hudd.clock import Clock
+from hudd.config.settings import SessionSettings
+from hudd.errors import LinkClosedError, LinkRefusedError
+from hudd.flow.connection import Connection, hang_up
+from hudd.flow.conversation_ports import Link, Mailbox, OpenLink, Ports
+from hudd.model import Question, UpstreamError
+from hudd.realtime.memory import ConversationMemory
+from hudd.realtime.models import Models
+from hudd.realtime.prompt import WindowHistory, build, build_in_conversation
+from hudd.realtime.retry import Backoff, Verdict
+from hudd.realtime.router import Router, RouterCommand
+from hudd.realtime.sentences import SLEPT, explain_close, explain_lost
+from hudd.realtime.session import Session
+from hudd.realtime.session_words import Ask, Retire
+
+
+class Life:
+    """One connection from its opening to its end.
+
+    Args:
+        link: Open.
+        machine: Of this connection.
+        opened_at: Monotonic seconds.
+
+    Attributes:
+        ready: True once questions may be asked.
+        due: True once another session should take over.
+        retired: True once another one took over.
+        changed: Set whenever one of these changes, or the connection ended; whoever waits clears it.
+        closed: How it ended, or None while it lasts.
+    """
+
+    def __init__(self, link: Link, machine: Session, opened_at: float) -> None:
+        self.machine = machine
+        self.opened_at = opened_at
+        self.ready = False
+        self.due = False
+        self.retired = False
+        self.changed = asyncio.Event()
+        self.closed: LinkClosedError | None = None
+        self._link = link
+        self._slept = False
+
+    async def carry(self, connection: Connection) -> None:
+        """Run to the end. Cancelling closes the link within a second."""
+        try:
+            self.closed = await connection.run()
+        finally:
+            await hang_up(self._link)
+            self.changed.set()
+
+    def mark_ready(self) -> None:
+        """The session is configured."""
+        self.ready = True
+        self.changed.set()
+
+    def mark_due(self) -> None:
+        """The session is near its end."""
+        self.due = True
+        self.changed.set()
+
+    def drop(self) -> None:
+        """The machine slept: nobody waits for a dead socket."""
+        self._slept = True
+        self._link.abort()
+
+    def judge(self, backoff: Backoff, failure: UpstreamError, now: float, longest_s: float) -> Verdict:
+        """What follows from its end."""
+        ready_since = self.machine.ready_since
+        return backoff.after(
+            failure,
+            opened_s=now - self.opened_at,
+            ready_s=0.0 if ready_since is None else now - ready_since,
+            answered=self.machine.answered,
+            longest_s=longest_s,
+        )
+
+    def failure(self) -> UpstreamError:
+        """Why it ended."""
+        if self._slept or self.closed is None:
+            return explain_lost(SLEPT)
+        return explain_close(self.closed.code, self.closed.reason, self.machine.failure)
+
+
+class Lives:
+    """All connections there are, and what those before them counted.
+
+    Args:
+        settings: Of a session.
+        instructions: What the model is told.
+        effort: ``[realtime] reasoning``.
+        models: Which model is asked.
+        clock: Time.
+        open_link: Opens a link.
+        mailbox: Where questions come from.
+        ports: Guard, reservation, and who is told.
+        router: Owns the questions.
+        history: Recent notes.
+        emit: Takes what a connection says beyond its link.
+        ended: Told of each that ended.
+        accepting: Whether new questions may be taken.
+
+    Attributes:
+        connects: Tries to connect.
+        tried_at: Monotonic seconds of the last try.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: SessionSettings,
+        instructions: str,
+        effort: str,
+        models: Models,
+        clock: Clock,
+        open_link: OpenLink,
+        mailbox: Mailbox,
+        ports: Ports,
+        router: Router,
+        history: WindowHistory,
+        emit: Callable[[Life, RouterCommand], None],
+        ended: Callable[[Life], None],
+        accepting: Callable[[], bool],
+    ) -> None:
+        self._settings = settings
+        self._instructions = instructions
+        self._effort = effort
+        self._models = models
+        self._clock = clock
+        self._open_link = open_link
+        self._mailbox = mailbox
+        self._ports = ports
+        self._router = router
+        self._history = history
+        self._emit = emit
+        self._on_ended = ended
+        self._accepting = accepting
+        self._living: dict[Life, Connection] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._opening: asyncio.Future[Link] | None = None
+        self._last_event_at: float | None = None
+        self._unknown = 0
+        self._malformed = 0
+        self.connects = 0
+        self.tried_at = float("-inf")
+
+    async def open(self, group: asyncio.TaskGroup) -> Life:
+        """Open a connection, and let it run in the group.
+
+        Raises:
+            LinkError: It could not be opened, or the machine slept meanwhile.
+        """
+        self.connects += 1
+        self.tried_at = self._clock.monotonic()
+        link = await self._link()
+        memory = ConversationMemory(self._settings, self._history) if self._settings.memory == "conversation" else None
+        machine = Session(
+            self._settings, self._instructions, model=self._models.current, effort=self._effort, memory=memory
+        )
+        life = Life(link, machine, self._clock.monotonic())
+        connection = self._living[life] = Connection(
+            link,
+            machine,
+            router=self._router,
+            clock=self._clock,
+            mailbox=self._mailbox,
+            ports=self._ports,
+            build=partial(self._request, memory),
+            emit=partial(self._emit, life),
+            accepting=self._accepting,
+        )
+        task = group.create_task(life.carry(connection), name="realtime-life")
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._ended(life, done))
+        return life
+
+    def retire(self, life: Life) -> None:
+        """Another one took over: let it finish its answers."""
+        life.retired = True
+        connection = self._living.get(life)
+        if connection is not None:
+            connection.give(Retire())
+
+    def drop_all(self) -> None:
+        """Give up every connection, and the one that is being opened: the machine slept."""
+        for life in self._living:
+            life.drop()
+        if self._opening is not None:
+            self._opening.cancel()
+
+    def retiring(self) -> bool:
+        """Whether one still finishes its answers."""
+        return any(life.retired for life in self._living)
+
+    def heard(self) -> tuple[float | None, int, int]:
+        """Monotonic seconds of the last event, and how many were unknown and malformed since the start."""
+        return self._heard_with(*self._living.values())
+
+    def _heard_with(self, *connections: Connection) -> tuple[float | None, int, int]:
+        times = [self._last_event_at, *(connection.last_event_at for connection in connections)]
+        return (
+            max((at for at in times if at is not None), default=None),
+            self._unknown + sum(connection.unknown_events for connection in connections),
+            self._malformed + sum(connection.malformed_events for connection in connections),
+        )
+
+    async def _link(self) -> Link:
+        opening = self._opening = asyncio.ensure_future(self._open_link())
+        try:
+            await asyncio.wait({opening})
+        except asyncio.CancelledError:
+            opening.cancel()
+            for opened in await asyncio.gather(opening, return_exceptions=True):
+                if not isinstance(opened, BaseException):
+                    opened.abort()
+            raise
+        finally:
+            self._opening = None
+        if opening.cancelled():
+            raise LinkRefusedError(SLEPT)
+        return opening.result()
+
+    def _ended(self, life: Life, task: asyncio.Task[None]) -> None:
+        """Keep what it counted."""
+        self._tasks.discard(task)
+        self._last_event_at, self._unknown, self._malformed = self._heard_with(self._living.pop(life))
+        life.changed.set()
+        self._on_ended(life)
+
+    def _request(self, memory: ConversationMemory | None, question: Question, event_id: str) -> Ask:
+        longest = self._settings.max_output_tokens
+        if memory is None:
+            event = build(question, self._history, event_id=event_id, max_output_tokens=longest)
+            return Ask(question.id, event)
+        event = build_in_conversation(question, event_id=event_id, max_output_tokens=longest)
+        return Ask(question.id, event, memory.plan(question))

@@ -1,0 +1,315 @@
+"""Bad days: lost networks, sleeping machines, dead accounts, gone models, limited rates."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from hudd.errors import CaptureError, LinkRefusedError, WithheldError
+from hudd.realtime.models import Models
+from hudd.realtime.sentences import SLEPT
+from tests.fakes.clock import settle
+from tests.fakes.conversation import SETTINGS, House, living
+
+
+def unreachable(house: House, times: int) -> None:
+    house.refusals.extend(LinkRefusedError("No connection to h: the name is not known.") for _ in range(times))
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+# ------------------------------------------------------------------------------------------- asked again
+
+
+async def test_a_snap_is_asked_again_once_with_a_fresh_picture(house: House) -> None:
+    house.peer.stop_after = "response.created"
+    async with living(house):
+        question = house.put()
+        await house.until(lambda: house.asked() == 1)
+        house.link.drop(1006)
+        house.peer.stop_after = ""
+        await house.clock.advance(0.6)
+        await house.until(lambda: house.answers)
+    [answer] = house.answers
+    assert (answer.question.id, answer.question.asked_at) == (question.id, question.asked_at)
+    assert [picture.hash for picture in answer.question.pictures] == ["fresh0"]
+    urls = [json.dumps(event).count("ZnJlc2g=") for event in house.peer.received if event["type"] == "response.create"]
+    assert urls == [0, 1], "the fresh picture's bytes left, the second time only"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(CaptureError("The monitor is gone."), "E_CAPTURE"), (WithheldError(("locked",)), "withheld")]
+)
+async def test_without_a_fresh_picture_a_snap_ends_with_the_reason(house: House, error: Exception, code: str) -> None:
+    house.peer.stop_after = "response.created"
+    house.retake_error = error
+    async with living(house):
+        house.put()
+        await house.until(lambda: house.asked() == 1)
+        house.link.drop(1006)
+        await house.clock.advance(0.6)
+        await house.until(lambda: house.answers)
+    [answer] = house.answers
+    assert answer.error is not None
+    assert (answer.status, answer.error.code, answer.sent) == ("failed", code, True)
+    assert house.asked() == 1
+
+
+async def test_a_line_that_went_dead_silently_is_noticed_with_the_next_question(house: House) -> None:
+    async with living(house):
+        house.peer.silent_to.add("response.create")
+        house.put()
+        await house.until(lambda: house.asked() == 1)
+        await house.clock.advance(SETTINGS.response_created_s + 0.1)
+        assert house.link.closed == 1000
+        house.peer.silent_to.clear()
+        await house.clock.advance(0.6)
+        await house.until(lambda: house.answers)
+    assert [a.status for a in house.answers] == ["completed"]
+
+
+# ------------------------------------------------------------------------------------------- flapping, nudges
+
+
+async def test_accept_then_close_is_tried_at_most_15_times_in_ten_minutes_whoever_nudges(house: House) -> None:
+    house.greet = False
+    until = house.clock.monotonic() + 600
+    async with living(house):
+        while house.clock.monotonic() < until:
+            if house.links and house.link.closed is None:
+                house.link.drop(1011)
+            house.conversation.nudge()
+            await house.clock.advance(1)
+    assert 8 <= len(house.links) <= 15
+    assert "flapping" in house.states
+
+
+async def test_a_network_that_comes_up_starts_a_try_at_once_but_not_twice_in_ten_seconds(house: House) -> None:
+    unreachable(house, 20)
+    async with living(house):
+        await house.clock.advance(120)
+        before = house.conversation.status().connects
+        house.conversation.network_up()
+        house.conversation.network_up()
+        await settle()
+        assert house.conversation.status().connects == before + 1
+        house.conversation.network_up()
+        await settle()
+        assert house.conversation.status().connects == before + 1
+
+
+async def test_after_a_network_came_up_tries_follow_each_other_within_five_seconds(house: House) -> None:
+    unreachable(house, 30)
+    async with living(house):
+        await house.clock.advance(300)
+        house.conversation.network_up()
+        for _ in range(8):
+            await settle()
+            next_try_s = house.conversation.status().next_try_s
+            assert next_try_s is not None
+            assert next_try_s <= 4.0
+            await house.clock.advance(next_try_s + 0.01)
+
+
+@pytest.mark.parametrize("act", ["nudge", "network_up", "woke"])
+async def test_nothing_but_a_person_lifts_a_stop(house: House, act: str) -> None:
+    house.refusals.append(LinkRefusedError("h refused (HTTP 401).", status=401))
+    async with living(house):
+        getattr(house.conversation, act)()
+        await house.clock.advance(10_000)
+        assert house.conversation.status().connects == 1
+        house.conversation.resume()
+        await settle()
+        assert house.conversation.status().connection == "ready"
+
+
+async def test_a_person_who_asks_often_gets_a_try_every_ten_seconds_and_the_last_wish_is_not_forgotten(
+    house: House,
+) -> None:
+    house.refusals.extend(LinkRefusedError("h refused (HTTP 401).", status=401) for _ in range(3))
+    async with living(house):
+        house.conversation.resume()
+        await settle()
+        assert house.conversation.status().connects == 2
+        for _ in range(5):
+            house.conversation.resume()
+            await house.clock.advance(1)
+        assert house.conversation.status().connects == 2
+        await house.clock.advance(5.1)
+        assert house.conversation.status().connects == 3
+        await house.clock.advance(100)
+        assert house.conversation.status().connects == 3
+        house.conversation.resume()
+        await settle()
+        assert house.conversation.status().connection == "ready"
+
+
+# ------------------------------------------------------------------------------------------- sleep
+
+
+async def test_after_a_sleep_the_socket_is_dropped_and_a_new_session_opened_at_once(house: House) -> None:
+    house.peer.stop_after = "response.created"
+    async with living(house):
+        await house.clock.advance(100)
+        house.put()
+        await house.until(lambda: house.asked() == 1)
+        house.peer.stop_after = ""
+        house.clock.jump_wall(3600)
+        await house.clock.advance(15)
+        assert house.links[0].aborted
+        assert house.conversation.status().connection == "ready"
+        assert len(house.links) == 2
+        await house.until(lambda: house.answers)
+        assert house.answers[0].question.pictures[0].data == b"fresh"
+    assert [error.sentence for error in house.errors] == [SLEPT]
+
+
+async def test_a_question_right_after_a_sleep_notices_it(house: House) -> None:
+    async with living(house):
+        await house.clock.advance(1)
+        house.clock.jump_wall(600)
+        house.put()
+        await house.until(lambda: house.answers)
+        assert len(house.links) == 2
+        assert house.asked() == 1
+
+
+async def test_a_sleep_without_a_network_ends_ready_within_five_seconds_of_it(house: House) -> None:
+    async with living(house):
+        unreachable(house, 1000)
+        house.conversation.woke()
+        await house.clock.advance(47.3)
+        house.refusals.clear()
+        await house.clock.advance(5)
+        assert house.conversation.status().connection == "ready"
+
+
+async def test_a_sleep_during_the_opening_starts_it_anew(house: House) -> None:
+    house.opening = asyncio.Event()
+    async with living(house):
+        assert house.conversation.status().connection == "connecting"
+        house.opening = None
+        house.clock.jump_wall(600)
+        await house.clock.advance(15)
+        assert house.conversation.status().connection == "ready"
+        assert house.conversation.status().connects == 2
+
+
+@pytest.mark.parametrize("jump_s", [-3600, 5])
+async def test_a_clock_that_is_set_back_or_corrected_is_no_sleep(house: House, jump_s: float) -> None:
+    async with living(house):
+        house.clock.jump_wall(jump_s)
+        await house.clock.advance(60)
+        assert len(house.links) == 1
+
+
+async def test_a_wake_that_is_told_twice_is_one(house: House) -> None:
+    async with living(house):
+        house.conversation.woke()
+        await settle()
+        house.conversation.woke()
+        await settle()
+        assert len(house.links) == 2
+
+
+async def test_a_sleep_during_a_rollover_drops_both(house: House) -> None:
+    async with living(house):
+        await house.clock.advance(3299)
+        house.greet = False
+        await house.clock.advance(2)
+        assert house.conversation.status().rollover == "opening"
+        house.greet = True
+        house.conversation.woke()
+        await house.clock.advance(1)
+        status = house.conversation.status()
+        assert (status.connection, status.rollover, len(house.links)) == ("ready", None, 3)
+        assert all(link.aborted for link in house.links[:2])
+
+
+# ------------------------------------------------------------------------------------------- models
+
+
+@pytest.mark.parametrize("how", ["code", "close"])
+async def test_a_model_that_is_gone_is_followed_by_the_next_and_said(how: str) -> None:
+    house = House(models=Models("gone", ("also-gone", "there")))
+    house.greet = False
+    async with living(house):
+        for name in ("gone", "also-gone"):
+            assert house.conversation.status().model == name
+            if how == "code":
+                house.link.feed(house.peer.error_event("invalid_model"))
+            else:
+                house.link.drop(4004, "invalid_request_error.model_not_found")
+            await house.clock.advance(1)
+        assert house.conversation.status().model == "there"
+        house.link.feed(*house.peer.greeting())
+        await settle()
+        assert house.conversation.status().connection == "ready"
+        assert house.models_told == ["also-gone", "there"]
+        said = [error.sentence for error in house.errors if "fallback_models" in error.sentence]
+        assert len(said) == 2
+        assert "gone" in said[0]
+        assert not any(error.fatal for error in house.errors if error.sentence in said)
+
+
+async def test_without_a_further_model_the_attempts_stop_and_a_person_begins_with_the_first() -> None:
+    house = House(models=Models("gone", ("also-gone",)))
+    house.refusals.extend(
+        LinkRefusedError("h", status=404, body='{"error": {"code": "model_not_found"}}') for _ in range(2)
+    )
+    async with living(house):
+        status = house.conversation.status()
+        assert (status.connection, status.model, status.connects) == ("needs_attention", "also-gone", 2)
+        house.conversation.resume()
+        await settle()
+        assert (house.conversation.status().connection, house.conversation.status().model) == ("ready", "gone")
+        assert house.models_told == ["also-gone", "gone"]
+
+
+async def test_a_wrong_key_is_no_reason_for_another_model() -> None:
+    house = House(models=Models("one", ("two",)))
+    house.refusals.append(LinkRefusedError("h", status=404, body='{"error": {"code": "invalid_api_key"}}'))
+    async with living(house):
+        assert house.conversation.status().connection == "needs_attention"
+        assert house.conversation.status().model == "one"
+
+
+async def test_a_model_that_disappears_within_a_session_is_replaced() -> None:
+    house = House(models=Models("gone", ("there",)))
+    async with living(house):
+        house.peer.status, house.peer.error = "failed", {"code": "model_not_found"}
+        house.put()
+        await house.until(lambda: house.answers)
+        await house.clock.advance(1)
+        assert len(house.links) == 2
+        assert house.conversation.status().model == "there"
+    assert [a.status for a in house.answers] == ["failed"]
+
+
+# ------------------------------------------------------------------------------------------- rates
+
+
+async def test_a_rate_limit_slows_automatic_questions_down_and_lets_snaps_pass(house: House) -> None:
+    house.peer.status, house.peer.error = "failed", {"code": "rate_limit_exceeded"}
+    async with living(house):
+        house.put(1, "change")
+        await house.until(lambda: len(house.answers) == 1)
+        house.put(2, "change")
+        await settle()
+        assert len(house.mailbox) == 1
+        house.put(3, "manual")
+        await house.until(lambda: len(house.answers) == 2)
+        assert house.answers[1].question.id[-1] == "3"
+        assert len(house.mailbox) == 1
+        house.peer.status = "completed"
+        await house.clock.advance(1)
+        assert len(house.mailbox) == 1
+        await house.clock.advance(6)
+        await house.until(lambda: len(house.answers) == 3)
+        assert house.conversation.status().connection == "ready"
+    assert [a.status for a in house.answers] == ["failed", "failed", "completed"]

@@ -1,0 +1,738 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hudd.config.settings import GateSettings, ScreenSettings
+from hudd.errors import CaptureError, NoDisplayError, PictureError, WithheldError
+from hudd.flow.capture import REOPEN_S
+from hudd.model import Question
+from hudd.policy.facts import FACTS_CHANGED
+from tests.fakes.clock import ManualClock, settle
+from tests.fakes.flow import Desk, Watch, from_thread, watching
+
+EAGER = ScreenSettings(interval_s=0.5, max_interval_s=3.0)
+
+
+# ------------------------------------------------------------------------------------------------ automatic looks
+
+
+async def test_the_first_frame_is_sent_with_its_epoch() -> None:
+    async with watching() as watch:
+        (question,) = watch.taken()
+        assert question.trigger == "change"
+        assert question.id == "auto-1"
+        assert question.pictures[0].data == b"eDP-1 0"
+        assert question.epoch == watch.facts.epoch
+        assert watch.capture.facts().state == "watching"
+        assert watch.capture.facts().backend == "desk"
+        assert watch.capture.facts().last_frame_at is not None
+        assert [(s.source.name, s.last_reason) for s in watch.capture.facts().sources] == [("eDP-1", "first")]
+
+
+async def test_a_change_is_sent_once_and_a_still_screen_never() -> None:
+    async with watching() as watch:
+        watch.taken()
+        watch.desk.show("eDP-1", "mail")
+        await watch.wait(10)
+        assert watch.texts() == ["mail"]
+        await watch.wait(600)
+        assert watch.texts() == []
+        assert watch.counters.same > 100
+
+
+async def test_every_monitor_is_a_source_of_its_own() -> None:
+    async with watching(Desk("left", "right")) as watch:
+        assert sorted(watch.texts()) == ["left 0", "right 0"]
+        watch.desk.show("right", "code")
+        await watch.wait(10)
+        assert watch.texts() == ["code"]
+        assert watch.counters.frames == len(watch.desk.grabs)
+
+
+async def test_the_polled_interval_grows_on_a_still_screen_and_falls_back_at_a_change() -> None:
+    async with watching(screen=EAGER) as watch:
+        await watch.wait(60)
+        times = watch.desk.grabbed_at
+        gaps = [round(b - a, 2) for a, b in pairwise(times)]
+        assert gaps[0] <= 0.66
+        assert gaps == sorted(gaps)
+        assert gaps[-1] == 3.0
+        watch.desk.show("eDP-1", "news")
+        await watch.wait(3.1)
+        seen = len(times)
+        await watch.wait(1.0)
+        assert len(times) >= seen + 1
+        assert times[-1] - times[-2] <= 0.66
+
+
+async def test_with_damage_events_a_still_screen_is_not_polled() -> None:
+    desk = Desk(damage=True)
+    async with watching(desk) as watch:
+        await watch.wait(5)
+        grabs, drains = len(desk.grabs), desk.drains
+        assert watch.clock.sleeping == 0
+        await watch.wait(600)
+        assert (len(desk.grabs), desk.drains) == (grabs, drains)
+        desk.show("eDP-1", "news")
+        await watch.wait(3)
+        assert watch.texts() == ["news"]
+
+
+async def test_what_never_rests_is_looked_at_once_an_interval_and_costs_one_event_each() -> None:
+    desk = Desk(damage=True)
+    desk.restless = True
+    async with watching(desk) as watch:
+        await watch.wait(60)
+        gaps = [b - a for a, b in pairwise(desk.grabbed_at)]
+        assert min(gaps) >= 0.5 - 1e-6
+        assert len(desk.grabs) >= 100
+        assert desk.drains <= len(desk.grabs)
+
+
+async def test_a_burst_is_looked_at_shortly_after_its_first_change() -> None:
+    desk = Desk(damage=True)
+    async with watching(desk) as watch:
+        await watch.wait(10)
+        started, grabs = watch.clock.monotonic(), len(desk.grabs)
+        desk.show("eDP-1", "one")
+        await watch.quiet()
+        desk.show("eDP-1", "two")
+        await watch.wait(0.06)
+        assert len(desk.grabs) == grabs + 1
+        assert desk.grabbed_at[-1] - started <= 0.06
+
+
+async def test_with_a_heartbeat_changes_are_still_seen_at_once() -> None:
+    async with watching(Desk(damage=True), heartbeat_s=600.0) as watch:
+        await watch.wait(5)
+        watch.taken()
+        watch.desk.show("eDP-1", "news")
+        await watch.wait(3)
+        assert [(q.trigger, q.pictures[0].data) for q in watch.taken()] == [("change", b"news")]
+        await watch.wait(700)
+        assert [q.trigger for q in watch.taken()] == ["interval"]
+
+
+async def test_an_echo_is_counted_as_such() -> None:
+    async with watching() as watch:
+        watch.taken()
+        for number in range(4):
+            await watch.wait(10)
+            watch.capture.published(f"question {number}")
+            watch.desk.show("eDP-1", f"the note {number}")
+        await watch.wait(10)
+        assert watch.counters.echo > 0
+        assert watch.counters.same >= watch.counters.echo
+
+
+# ------------------------------------------------------------------------------------------------ reasons and epochs
+
+
+async def test_nothing_is_grabbed_while_a_reason_holds_and_the_end_of_it_is_a_cause_to_look() -> None:
+    for damage in (False, True):
+        desk = Desk(damage=damage)
+        async with watching(desk, held=("paused",)) as watch:
+            for number in range(5):
+                desk.show("eDP-1", f"secret {number}")
+                await watch.wait(20)
+            assert desk.grabs == []
+            assert watch.clock.sleeping == 0
+            watch.facts.set("paused", False)
+            await watch.wait(1)
+            assert watch.texts() == ["secret 4"]
+
+
+async def test_a_pause_in_the_middle_stops_the_looks_and_what_changed_meanwhile_is_sent_afterwards() -> None:
+    for damage in (False, True):
+        desk = Desk(damage=damage)
+        async with watching(desk) as watch:
+            await watch.wait(5)
+            watch.taken()
+            watch.facts.set("paused", True)
+            grabs = len(desk.grabs)
+            desk.show("eDP-1", "secret")
+            await watch.wait(100)
+            watch.facts.set("cap_reached", True)
+            watch.facts.set("paused", False)
+            await watch.wait(100)
+            assert len(desk.grabs) == grabs
+            desk.show("eDP-1", "public")
+            watch.facts.set("cap_reached", False)
+            await watch.wait(5)
+            assert watch.texts() == ["public"]
+
+
+async def test_changes_that_nobody_may_look_at_cost_one_event_and_do_not_spin() -> None:
+    desk = Desk(damage=True)
+    async with watching(desk) as watch:
+        await watch.wait(5)
+        watch.facts.set("paused", True)
+        await watch.wait(5)
+        drains = desk.drains
+        desk.show("eDP-1", "secret")
+        await watch.wait(60)
+        descriptor = watch.eyes.damage_fd()
+        assert descriptor is not None
+        assert not asyncio.get_running_loop().remove_reader(descriptor)
+        assert desk.drains == drains
+
+
+async def test_a_pause_and_its_end_in_one_moment_do_not_stop_the_looks_for_good() -> None:
+    desk = Desk(damage=True)
+    async with watching(desk) as watch:
+        await watch.wait(5)
+        watch.taken()
+        watch.facts.set("paused", True)
+        await watch.wait(5)
+        desk.show("eDP-1", "news")
+        await watch.wait(5)
+        watch.facts.set("paused", False)
+        watch.facts.set("paused", True)
+        watch.facts.set("paused", False)
+        await watch.wait(5)
+        assert watch.texts() == ["news"]
+
+
+async def test_a_frame_whose_epoch_changed_during_the_grab_is_discarded() -> None:
+    desk = Desk()
+    async with watching(desk) as watch:
+        await watch.wait(5)
+        watch.taken()
+
+        def pause_for_a_moment() -> None:
+            watch.facts.set("paused", True)
+            watch.facts.set("paused", False)
+
+        desk.on_grab = from_thread(pause_for_a_moment)
+        desk.show("eDP-1", "seen during a change")
+        frames = len(desk.grabs)
+        await watch.wait(3)
+        assert len(desk.grabs) > frames
+        assert watch.texts() == []
+        assert watch.counters.discarded == len(desk.grabs) - frames
+        desk.on_grab = None
+        await watch.wait(5)
+        assert watch.texts() == ["seen during a change"]
+
+
+async def test_a_frame_whose_epoch_changed_during_the_encoding_is_discarded_and_stays_news() -> None:
+    desk = Desk()
+    async with watching(desk) as watch:
+        await watch.wait(5)
+        watch.taken()
+        desk.on_encode = from_thread(lambda: watch.facts.set("paused", True))
+        desk.show("eDP-1", "news")
+        await watch.wait(5)
+        assert watch.texts() == []
+        assert watch.counters.discarded == 1
+        desk.on_encode = None
+        watch.facts.set("paused", False)
+        await watch.wait(5)
+        assert watch.texts() == ["news"]
+
+
+async def test_a_snap_whose_epoch_changed_ends_in_the_reason() -> None:
+    desk = Desk()
+    async with watching(desk) as watch:
+        pause = from_thread(lambda: watch.facts.set("paused", True))
+        for hook in ("on_grab", "on_encode"):
+            setattr(desk, hook, pause)
+            with pytest.raises(WithheldError) as refused:
+                await watch.capture.snap(None, "snap-1")
+            assert refused.value.reasons == ("paused", FACTS_CHANGED)
+            setattr(desk, hook, None)
+            watch.facts.set("paused", False)
+            await watch.quiet()
+
+
+async def test_a_snap_does_not_even_grab_while_a_reason_holds() -> None:
+    desk = Desk()
+    async with watching(desk, held=("paused",)) as watch:
+        with pytest.raises(WithheldError) as refused:
+            await watch.capture.snap(None, "snap-1")
+        assert refused.value.reasons == ("paused",)
+        assert desk.grabs == []
+
+
+async def test_a_grab_that_waited_its_turn_over_a_change_is_not_made() -> None:
+    desk = Desk()
+    async with watching(desk) as watch:
+        inside, go_on = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            inside.set()
+            assert go_on.wait(10)
+
+        # Something takes long in the capture thread, behind the search for the monitor and before the grab.
+        desk.on_sources = lambda: watch.eyes._thread.submit(hold)
+        snap = asyncio.create_task(watch.capture.snap(None, "snap-1"))
+        assert await asyncio.to_thread(inside.wait, 10)
+        desk.on_sources = None
+        await settle()
+        watch.facts.set("paused", True)
+        grabs = len(desk.grabs)
+        go_on.set()
+        with pytest.raises(WithheldError) as refused:
+            await snap
+        assert refused.value.reasons == ("paused", FACTS_CHANGED)
+        assert len(desk.grabs) == grabs
+
+
+async def test_a_change_of_facts_drops_what_waits_and_it_is_looked_at_again_afterwards() -> None:
+    async with watching(Desk("left", "right", damage=True)) as watch:
+        assert len(watch.mailbox) == 2
+        watch.facts.set("paused", True)
+        assert len(watch.mailbox) == 0
+        assert watch.counters.withheld == 2
+        await watch.wait(60)
+        watch.facts.set("paused", False)
+        await watch.wait(5)
+        questions = watch.taken()
+        assert sorted(q.pictures[0].data for q in questions) == [b"left 0", b"right 0"]
+        assert {q.epoch for q in questions} == {watch.facts.epoch}
+
+
+async def test_a_reason_for_automatic_pictures_alone_stops_the_looks_and_lets_snaps_pass() -> None:
+    for damage in (False, True):
+        desk = Desk(damage=damage)
+        async with watching(desk) as watch:
+            await watch.wait(5)
+            watch.taken()
+            watch.facts.set("cap_near", True)
+            desk.show("eDP-1", "news")
+            grabs = len(desk.grabs)
+            await watch.wait(60)
+            assert len(desk.grabs) == grabs
+            assert (await watch.capture.snap(None, "snap-1")).pictures[0].data == b"news"
+            desk.show("eDP-1", "later news")
+            watch.facts.set("cap_near", False)
+            await watch.wait(5)
+            assert watch.texts() == ["later news"]
+
+
+async def test_an_automatic_frame_is_not_put_when_its_reason_comes_during_the_encoding() -> None:
+    desk = Desk()
+    async with watching(desk) as watch:
+        await watch.wait(5)
+        watch.taken()
+        desk.on_encode = from_thread(lambda: watch.facts.set("cap_near", True))
+        desk.show("eDP-1", "news")
+        await watch.wait(5)
+        assert watch.texts() == []
+        assert (await watch.capture.snap(None, "snap-1")).pictures[0].data == b"news"
+
+
+MOVES = st.lists(
+    st.sampled_from(["pause", "resume", "cap", "uncap", "show", "look", "snap", "race grab", "race encode", "send"]),
+    min_size=5,
+    max_size=30,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(MOVES)
+async def test_nothing_is_put_or_sent_whose_epoch_is_old_or_while_a_reason_holds(moves: list[str]) -> None:
+    desk = Desk()
+    async with watching(desk, min_interval_s=0.0, settle_s=0.0) as watch:
+        put = watch.mailbox.put
+
+        def checked(question: Question) -> None:
+            assert watch.facts.withheld(question.epoch) == ()
+            put(question)
+
+        watch.mailbox.put = checked  # pyright: ignore[reportAttributeAccessIssue]
+        flip = from_thread(lambda: watch.facts.set("paused", "paused" not in watch.facts.reasons))
+        sent = 0
+        for number, move in enumerate(moves):
+            held = bool(watch.facts.reasons)
+            grabs = len(desk.grabs)
+            match move:
+                case "pause" | "resume":
+                    watch.facts.set("paused", move == "pause")
+                case "cap" | "uncap":
+                    watch.facts.set("cap_reached", move == "cap")
+                case "show":
+                    desk.show("eDP-1", f"text {number}")
+                case "look":
+                    await watch.wait(2)
+                    assert not held or len(desk.grabs) == grabs
+                case "snap":
+                    try:
+                        checked(await watch.capture.snap(None, f"snap-{number}"))
+                    except WithheldError:
+                        assert held
+                case "race grab" | "race encode":
+                    setattr(desk, move.replace("race ", "on_"), flip)
+                    desk.show("eDP-1", f"race {number}")
+                    await watch.wait(2)
+                    setattr(desk, move.replace("race ", "on_"), None)
+                case _:
+                    while (question := watch.mailbox.take_nowait()) is not None:
+                        if watch.facts.withheld(question.epoch):
+                            assert question.trigger == "manual" or held
+                        else:
+                            sent += 1
+                            assert not watch.facts.reasons
+                            assert question.epoch == watch.facts.epoch
+            await watch.quiet()
+        assert sent <= watch.counters.frames
+
+
+async def test_a_question_that_was_not_sent_is_news_again_but_not_at_once_and_each_time_later() -> None:
+    desk = Desk(damage=True)
+    async with watching(desk) as watch:
+        times: list[float] = []
+        for _ in range(5):
+            while not (taken := watch.taken()):
+                await watch.wait(0.5)
+            times.append(watch.clock.monotonic())
+            watch.capture.unsent(taken[0])
+        gaps = [b - a for a, b in pairwise(times)]
+        assert gaps[0] >= 2.0
+        assert all(b > 1.5 * a for a, b in pairwise(gaps))
+        await watch.wait(300)
+        (again,) = watch.taken()
+        await watch.wait(600)
+        watch.capture.unsent(again)
+        await watch.wait(3)
+        assert len(watch.taken()) == 1
+
+
+async def test_an_unsent_question_changes_nothing_once_a_later_frame_is_on_its_way() -> None:
+    async with watching() as watch:
+        (first,) = watch.taken()
+        watch.desk.show("eDP-1", "later")
+        await watch.wait(10)
+        watch.capture.unsent(first)
+        assert watch.texts() == ["later"]
+        await watch.wait(60)
+        assert watch.texts() == []
+
+
+# ------------------------------------------------------------------------------------------------ displays that fail
+
+
+async def test_a_missing_display_is_waited_for_told_once_and_watched_when_it_is_back() -> None:
+    desk = Desk()
+    desk.missing = 8
+    async with watching(desk) as watch:
+        assert watch.capture.facts().state == "no_display"
+        assert watch.capture.facts().sentence == "There is no display."
+        started, tried = watch.clock.monotonic(), [desk.tries]
+        for _ in range(8):
+            before = desk.tries
+            while desk.tries == before:
+                await watch.wait(0.25)
+            tried.append(desk.tries)
+        assert watch.clock.monotonic() - started == pytest.approx(1 + 2 + 5 + 5 + 10 * 4, abs=2.5)
+        assert REOPEN_S[-1] == 10.0
+        await watch.wait(1)
+        assert watch.troubles == ["There is no display."]
+        assert watch.counters.capture_errors == 1
+        assert watch.capture.facts().state == "watching"
+        assert watch.texts() == ["eDP-1 0"]
+
+
+async def test_a_snap_without_a_display_says_why() -> None:
+    desk = Desk()
+    desk.missing = 1
+    async with watching(desk) as watch:
+        with pytest.raises(NoDisplayError, match="There is no display"):
+            await watch.capture.snap(None, "snap-1")
+
+
+async def test_a_snap_before_the_first_try_asks_for_patience() -> None:
+    watch = Watch(Desk(), screen=ScreenSettings(), gate=GateSettings(), clock=ManualClock())
+    with pytest.raises(NoDisplayError, match="not open yet"):
+        await watch.capture.snap(None, "snap-1")
+    watch.eyes.end()
+
+
+async def test_a_display_lost_while_watching_is_opened_again() -> None:
+    for damage in (False, True):
+        desk = Desk(damage=damage)
+        async with watching(desk) as watch:
+            await watch.wait(5)
+            desk.lost = True
+            desk.missing = 1
+            desk.tell()
+            await watch.wait(1.1)
+            assert watch.capture.facts().state == "no_display"
+            assert desk.opened[0].closed == 1
+            await watch.wait(5)
+            assert watch.capture.facts().state == "watching"
+            assert len(desk.opened) == 2
+            desk.show("eDP-1", "after the loss")
+            await watch.wait(5)
+            assert watch.texts()[-1] == "after the loss"
+            assert watch.troubles == ["The display is gone.", "There is no display."]
+
+
+async def test_a_display_that_dies_at_each_first_look_is_told_once_and_not_hammered() -> None:
+    desk = Desk()
+
+    def die() -> None:
+        desk.lost = True
+        raise NoDisplayError("The display is gone.")
+
+    desk.on_grab = die
+    async with watching(desk) as watch:
+        await watch.wait(120)
+        assert watch.troubles == ["The display is gone."]
+        assert desk.tries <= 16
+        assert all(screen.closed == 1 for screen in desk.opened[:-1])
+        desk.on_grab = None
+        await watch.wait(12)
+        assert watch.texts() == ["eDP-1 0"]
+        desk.on_grab = die
+        await watch.wait(2)
+        assert watch.troubles == ["The display is gone."] * 2
+
+
+async def test_a_source_that_fails_is_told_once_until_it_can_be_looked_at_again_and_stops_no_other() -> None:
+    desk = Desk("left", "right")
+    desk.broken = {"left"}
+    async with watching(desk) as watch:
+        await watch.wait(30)
+        assert watch.troubles == ["The monitor left could not be read."]
+        assert watch.counters.capture_errors > 10
+        assert watch.texts() == ["right 0"]
+        assert watch.capture.facts().state == "watching"
+        desk.broken = set()
+        await watch.wait(5)
+        assert watch.texts() == ["left 0"]
+        desk.broken = {"left"}
+        await watch.wait(5)
+        assert len(watch.troubles) == 2
+
+
+async def test_a_picture_that_cannot_be_encoded_stays_news() -> None:
+    desk = Desk()
+    desk.encode_error = PictureError("The picture does not fit.")
+    async with watching(desk) as watch:
+        await watch.wait(5)
+        assert watch.troubles == ["The picture does not fit."]
+        with pytest.raises(PictureError):
+            await watch.capture.snap(None, "snap-1")
+        desk.encode_error = None
+        await watch.wait(5)
+        assert watch.texts() == ["eDP-1 0"]
+
+
+async def test_a_wanted_monitor_that_does_not_exist_is_a_failure_and_no_missing_display() -> None:
+    desk = Desk()
+
+    def refuse() -> None:
+        raise CaptureError("A monitor does not exist: HDMI-9 (connected: eDP-1).")
+
+    desk.on_open = refuse
+    async with watching(desk) as watch:
+        assert watch.capture.facts().state == "failed"
+        assert "HDMI-9" in watch.capture.facts().sentence
+
+
+# ------------------------------------------------------------------------------------------------ snaps
+
+
+async def test_a_snap_bypasses_the_gate_and_is_no_news_afterwards() -> None:
+    async with watching() as watch:
+        watch.taken()
+        question = await watch.capture.snap(None, "snap-1")
+        assert question.id == "snap-1"
+        assert question.trigger == "manual"
+        assert len(watch.mailbox) == 0
+        watch.desk.show("eDP-1", "news")
+        assert (await watch.capture.snap("eDP-1", "snap-2")).pictures[0].data == b"news"
+        await watch.wait(10)
+        assert watch.texts() == []
+
+
+async def together(watch: Watch, *snaps: Coroutine[Any, Any, Question]) -> list[asyncio.Task[Question]]:
+    """Start snaps so that the monitors of all are found before the first one is grabbed."""
+    start, found, go_on = threading.Event(), threading.Event(), threading.Event()
+    thread = watch.eyes._thread
+
+    def hold() -> None:
+        found.set()
+        assert go_on.wait(10)
+
+    thread.submit(start.wait, 10)
+    watch.desk.on_sources = lambda: thread.submit(hold)
+    tasks = [asyncio.create_task(snap) for snap in snaps]
+    await settle()
+    start.set()
+    assert await asyncio.to_thread(found.wait, 10)
+    watch.desk.on_sources = None
+    await settle()
+    go_on.set()
+    return tasks
+
+
+async def test_two_snaps_before_the_grab_share_one_question_and_one_after_it_gets_its_own() -> None:
+    desk = Desk("left", "right")
+    async with watching(desk) as watch:
+        inside, go_on = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            inside.set()
+            assert go_on.wait(10)
+
+        desk.on_grab = hold
+        grabs = len(desk.grabs)
+        snap = watch.capture.snap
+        tasks = await together(watch, snap("left", "snap-1"), snap("left", "snap-2"), snap("right", "snap-3"))
+        assert await asyncio.to_thread(inside.wait, 10)
+        tasks.append(asyncio.create_task(snap("left", "snap-4")))
+        await settle()
+        go_on.set()
+        ids = [question.id for question in await asyncio.gather(*tasks)]
+        assert ids == ["snap-1", "snap-1", "snap-3", "snap-4"]
+        assert len(desk.grabs) == grabs + 3
+        assert (await snap("left", "snap-5")).id == "snap-5"
+
+
+async def test_snaps_that_share_a_grab_share_its_failure() -> None:
+    desk = Desk()
+    async with watching(desk) as watch:
+        desk.broken = {"eDP-1"}
+        grabs = len(desk.grabs)
+        tasks = await together(watch, watch.capture.snap(None, "snap-1"), watch.capture.snap(None, "snap-2"))
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [CaptureError, CaptureError]
+        assert len(desk.grabs) == grabs + 1
+        desk.broken = set()
+        assert (await watch.capture.snap(None, "snap-3")).id == "snap-3"
+
+
+async def test_a_question_that_is_asked_again_shows_what_is_there_now() -> None:
+    desk = Desk("left", "right")
+    async with watching(desk) as watch:
+        question = await watch.capture.snap("right", "snap-1")
+        desk.show("right", "later")
+        again = await watch.capture.retake(question)
+        assert (again.id, again.trigger, again.source.name) == ("snap-1", "manual", "right")
+        assert again.pictures[0].data == b"later"
+        watch.facts.set("paused", True)
+        with pytest.raises(WithheldError):
+            await watch.capture.retake(question)
+
+
+async def test_a_snap_of_an_unknown_monitor_names_those_that_there_are() -> None:
+    async with watching(Desk("left", "right")) as watch:
+        with pytest.raises(CaptureError, match="no monitor 'middle'; there are: left, right"):
+            await watch.capture.snap("middle", "snap-1")
+
+
+async def test_what_a_snap_has_read_of_other_monitors_is_not_lost_to_the_loop() -> None:
+    desk = Desk("left", "right", damage=True)
+    async with watching(desk) as watch:
+        await watch.wait(5)
+        watch.taken()
+        desk.shown["right"] = "news"
+        desk.opened[0].rects.append((0, 0, 10, 10))  # read in the capture thread before the loop saw the descriptor
+        await watch.capture.snap("left", "snap-1")
+        assert watch.texts() == []
+        await watch.wait(3)
+        assert watch.texts() == ["news"]
+
+
+# ------------------------------------------------------------------------------------------------ printing windows
+
+
+async def test_changes_in_the_window_of_a_live_client_are_ignored_and_forgotten_with_its_process() -> None:
+    desk = Desk()
+    desk.windows = {77: (0, 0, 800, 600)}
+    async with watching(desk) as watch:
+        watch.taken()
+        watch.alive = {4711}
+        watch.capture.watch_client(4711, 77)
+        watch.capture.watch_client(4712, 78)  # ended before it was looked at
+        desk.show("eDP-1", "printed by follow")
+        await watch.wait(10)
+        assert watch.texts() == []
+        assert desk.ignored[-1] == ((0, 0, 800, 600),)
+        assert watch.capture.facts().sources[0].last_reason == "ignored_window"
+        watch.alive = set()
+        await watch.wait(10)
+        assert desk.ignored[-1] == ()
+        assert watch.texts() == ["printed by follow"]
+        watch.alive = {4711}
+        await watch.wait(10)
+        assert desk.ignored[-1] == ()
+
+
+async def test_a_window_that_is_hidden_ignores_nothing() -> None:
+    desk = Desk()
+    async with watching(desk) as watch:
+        watch.taken()
+        watch.alive = {4711}
+        watch.capture.watch_client(4711, 77)
+        desk.show("eDP-1", "news")
+        await watch.wait(10)
+        assert watch.texts() == ["news"]
+
+
+# ------------------------------------------------------------------------------------------------ the end
+
+
+async def run_until_cancelled(watch: Watch, held: bool) -> None:
+    """Start, reach the middle of a grab or of the opening, cancel, and let the thread go on."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        inside.set()
+        assert go_on.wait(10)
+
+    if held:
+        watch.desk.on_grab = hold
+    else:
+        watch.desk.on_open = hold
+    task = asyncio.create_task(watch.capture.run())
+    await settle()
+    await watch.clock.advance(0.06)
+    if held:
+        while not inside.is_set():
+            await watch.clock.advance(0.06)
+            await asyncio.sleep(0.001)
+    assert await asyncio.to_thread(inside.wait, 10)
+    task.cancel()
+    await settle()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize("held", [True, False])
+async def test_a_stop_in_the_middle_of_a_grab_or_of_the_opening_leaves_no_screen_open(held: bool) -> None:
+    desk = Desk(damage=True)
+    watch = Watch(desk, screen=ScreenSettings(), gate=GateSettings(), clock=ManualClock())
+    await run_until_cancelled(watch, held)
+    await asyncio.to_thread(watch.eyes._thread.shutdown, wait=True)
+    assert [screen.closed for screen in desk.opened] == [1]
+    with pytest.raises(WithheldError, match="stopping"):
+        await watch.capture.snap(None, "snap-1")
+
+
+async def test_a_stop_while_waiting_for_a_display_is_at_once() -> None:
+    desk = Desk()
+    desk.missing = 99
+    async with watching(desk) as watch:
+        assert watch.clock.sleeping == 1
+    assert watch.clock.sleeping == 0
+
+
+async def test_a_snap_under_way_at_the_stop_ends_in_a_question_or_a_reason() -> None:
+    desk = Desk()
+    async with watching(desk) as watch:
+        snaps = [asyncio.create_task(watch.capture.snap(None, f"snap-{n}")) for n in range(4)]
+        await asyncio.sleep(0)
+    outcomes = await asyncio.gather(*snaps, return_exceptions=True)
+    assert all(isinstance(o, Question | WithheldError | NoDisplayError) for o in outcomes), outcomes

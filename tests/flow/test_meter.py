@@ -1,0 +1,376 @@
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hudd.adapters import shipped_text
+from hudd.errors import StorageError, WithheldError
+from hudd.flow.limits import Limits
+from hudd.flow.meter import Meter
+from hudd.flow.spending import Spending
+from hudd.journal.store import Journal
+from hudd.ledger.caps import open_to
+from hudd.ledger.prices import PriceTable
+from hudd.ledger.records import Charge, MoneyFacts, Period, Sample, Totals
+from hudd.model import Answer, Question, Usage
+from hudd.policy.facts import Facts
+from tests.fakes.clock import ManualClock, settle
+from tests.fakes.journal import make_question
+
+PRICES = PriceTable.from_toml(shipped_text("prices.toml"))
+LIMITS = Limits(
+    engine="service",
+    model="gpt-realtime-1.5",
+    cap_day_microusd=1_000_000,
+    token_cap_day=0,
+    image_tokens=839,
+    text_tokens=700,
+    max_output_tokens=200,
+    history_tokens=300,
+)
+NOON = 1_795_343_466.0
+SAMPLE = Sample(1, 323, Usage(input_tokens=823, text_tokens=500, image_tokens=323, output_tokens=60))
+
+
+@dataclass
+class Till:
+    """A ledger that says what a test wants, and everybody who is told."""
+
+    facts: MoneyFacts
+    broken: bool = False
+    told: list[dict[str, Any]] = field(default_factory=list)
+    persons: list[str] = field(default_factory=list)
+    windows: list[int] = field(default_factory=list)
+    woken: int = 0
+
+    async def money(self, *, day: str, at: float, model: str) -> MoneyFacts:
+        if self.broken:
+            raise StorageError("The journal cannot be read.")
+        return self.facts
+
+    def wake(self) -> None:
+        self.woken += 1
+
+
+class Bench:
+    """A meter that runs."""
+
+    def __init__(self, till: Till, **changes: Any) -> None:
+        self.till = till
+        self.clock = ManualClock(wall=NOON)
+        self.policy = Facts()
+        self.meter = Meter(
+            store=till,
+            limits=replace(LIMITS, **changes),
+            prices=PRICES,
+            facts=self.policy,
+            clock=self.clock,
+            on_cost=till.told.append,
+            notify_person=till.persons.append,
+            on_window=till.windows.append,
+        )
+        self.meter.on_may_ask(till.wake)
+
+    async def set(self, **changes: Any) -> None:
+        """The ledger says something else after an answer."""
+        self.till.facts = replace(self.till.facts, **changes)
+        self.meter.settled(answered=True)
+        await settle()
+
+    @property
+    def stage(self) -> str:
+        return self.meter.standing.stage
+
+
+@asynccontextmanager
+async def metering(facts: MoneyFacts = MoneyFacts(), **changes: Any) -> AsyncIterator[Bench]:  # noqa: B008 - a frozen record
+    bench = Bench(Till(facts), **changes)
+    running = asyncio.create_task(bench.meter.run())
+    await settle()
+    try:
+        yield bench
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+async def test_every_step_is_a_fact_a_cost_event_and_a_word_to_the_person() -> None:
+    async with metering() as bench:
+        assert (bench.stage, bench.till.told, bench.till.persons) == ("normal", [], [])
+        await bench.set(charges=(Charge(NOON, 148_000),))
+        assert bench.stage == "slower"
+        assert bench.policy.automatic_reasons == ()
+        await bench.set(totals=Totals(settled_microusd=895_000))
+        assert (bench.stage, bench.meter.standing.because) == ("asked_only", "day")
+        assert (bench.policy.reasons, bench.policy.automatic_reasons) == ((), ("cap_near",))
+        await bench.set(totals=Totals(settled_microusd=995_000))
+        assert bench.stage == "nothing"
+        assert bench.policy.reasons == ("cap_reached",)
+        await bench.set(totals=Totals(), charges=())
+        assert bench.stage == "normal"
+        assert bench.policy.automatic_reasons == ()
+        assert [body["stage"] for body in bench.till.told] == ["slower", "asked_only", "nothing", "normal"]
+        assert [body["blocked"] for body in bench.till.told] == [None, None, "cap_reached", None]
+        assert len(bench.till.persons) == 4
+        assert "$1.00" in bench.till.persons[1]
+        assert "cap_day_usd" in bench.till.persons[2]
+
+
+async def test_each_cap_can_be_the_one() -> None:
+    async with metering(cap_hour_microusd=100_000, cap_month_microusd=2_000_000) as bench:
+        await bench.set(totals=Totals(hour=Period(99_000)))
+        assert (bench.stage, bench.meter.standing.because) == ("nothing", "hour")
+        assert "cap_hour_usd" in bench.meter.sentence()
+        await bench.set(totals=Totals(month=Period(1_850_000)))
+        assert (bench.stage, bench.meter.standing.because) == ("asked_only", "month")
+
+
+async def test_the_hour_is_lifted_when_it_is_over() -> None:
+    async with metering(cap_hour_microusd=100_000) as bench:
+        await bench.set(totals=Totals(hour=Period(99_000)))
+        assert not bench.meter.may_ask()
+        bench.till.facts = MoneyFacts()
+        await bench.clock.advance(3600 - NOON % 3600 + 1)
+        assert bench.stage == "normal"
+        assert bench.meter.may_ask()
+        assert bench.till.woken == 1
+
+
+async def test_a_reached_cap_is_known_from_the_first_moment_after_a_restart() -> None:
+    async with metering(MoneyFacts(totals=Totals(settled_microusd=995_000))) as bench:
+        assert bench.policy.reasons == ("cap_reached",)
+
+
+async def test_paced_questions_wait_for_the_bucket_and_then_somebody_is_woken() -> None:
+    async with metering() as bench:
+        price = bench.meter.predict(make_question()).microusd
+        assert price is not None
+        await bench.set(charges=(Charge(NOON, 150_000),))
+        assert not bench.meter.may_ask()
+        wait_s = bench.meter.status()["pacing"]["next_automatic_s"]
+        assert wait_s > 60
+        await bench.clock.advance(wait_s - 1)
+        assert not bench.meter.may_ask()
+        assert bench.till.woken == 0
+        await bench.clock.advance(2)
+        assert bench.meter.may_ask()
+        assert bench.till.woken == 1
+        assert bench.stage == "slower"
+
+
+async def test_nothing_wakes_up_while_the_stage_is_normal_or_only_a_person_can_help() -> None:
+    async with metering() as bench:
+        assert bench.clock.sleeping == 0
+    async with metering(model="a-strangers") as bench:
+        assert bench.stage == "nothing"
+        assert bench.clock.sleeping == 0
+
+
+async def test_an_unknown_price_is_said_loudly_and_at_once() -> None:
+    async with metering(model="a-strangers") as bench:
+        assert bench.policy.reasons == ("price_unknown",)
+        assert "a-strangers" in bench.till.persons[-1]
+        assert "prices_file" in bench.till.persons[-1]
+        assert bench.till.told[-1]["blocked"] == "price_unknown"
+
+
+async def test_a_token_cap_lets_an_unknown_price_pass_until_it_is_used_up() -> None:
+    async with metering(model="a-strangers", token_cap_day=5_000) as bench:
+        assert bench.stage == "normal"
+        assert bench.meter.may_ask()
+        await bench.set(totals=Totals(unpriced_tokens=4_900))
+        assert (bench.stage, bench.meter.standing.because) == ("nothing", "tokens")
+        assert "5,000 tokens" in bench.meter.sentence()
+        assert bench.policy.reasons == ("cap_reached",)
+
+
+async def test_the_local_engine_is_never_paced() -> None:
+    async with metering(engine="local") as bench:
+        assert bench.meter.may_ask()
+        assert bench.meter.predict(make_question()).microusd == 0
+        assert bench.clock.sleeping == 0
+
+
+async def test_a_refusal_counts_open_questions_until_something_is_settled() -> None:
+    async with metering(MoneyFacts(totals=Totals(500_000, 499_000))) as bench:
+        assert bench.stage == "normal"
+        await bench.meter.refused()
+        assert bench.policy.reasons == ("cap_reached",)
+        assert bench.till.persons == []  # it may be over in a second
+        await bench.set(totals=Totals(503_000))
+        assert bench.policy.reasons == ()
+        await bench.set(totals=Totals(995_000))
+        assert len(bench.till.persons) == 1
+
+
+async def test_the_alarm_sounds_once_when_money_is_spent_without_a_note() -> None:
+    async with metering() as bench:
+        await bench.set(unnoted=2, unnoted_microusd=20_000)
+        assert bench.till.persons == []
+        await bench.set(unnoted=3, unnoted_microusd=30_000)
+        await bench.set(unnoted=4, unnoted_microusd=40_000)
+        (sentence,) = bench.till.persons
+        assert "$0.03" in sentence
+        assert "without a note" in sentence
+        assert bench.till.told[-1]["alarm"] is True
+        assert bench.meter.status()["unnoted"] == {"answers": 4, "microusd": 40_000, "alarm": True}
+        await bench.set(unnoted=0, unnoted_microusd=0)
+        assert bench.meter.status()["unnoted"]["alarm"] is False
+        await bench.set(unnoted=1, unnoted_microusd=50_000)  # one, but a twentieth of the day
+        assert len(bench.till.persons) == 2
+
+
+async def test_an_answer_above_its_reservation_is_announced() -> None:
+    async with metering() as bench:
+        bench.meter.above_reservation(4_000, 9_000)
+        assert bench.till.told[-1]["above_reservation"] == {"reserved_microusd": 4_000, "microusd": 9_000}
+        assert "$0.0050 more" in bench.till.told[-1]["sentence"]
+
+
+async def test_pictures_are_reserved_as_they_were_billed() -> None:
+    async with metering() as bench:
+        before = bench.meter.predict(make_question())
+        await bench.set(samples=(SAMPLE,))
+        after = bench.meter.predict(make_question())
+        assert before.tokens - after.tokens == 839 - 323
+        assert after.expected_image_tokens == 323
+        assert bench.meter.status()["learnt"]["images"] == [
+            {"pictures": 1, "expected_tokens": 323, "tokens": 323, "answers": 1}
+        ]
+        assert (bench.meter.image_tokens(), bench.meter.answer_tokens()) == (323, 60)
+        long = replace(SAMPLE, usage=replace(SAMPLE.usage, text_tokens=5_000))
+        await bench.set(samples=(long,))
+        assert bench.meter.predict(make_question()).tokens == after.tokens + 4_300
+
+
+async def test_the_window_shrinks_step_by_step_while_nothing_is_cached_and_comes_back_at_once() -> None:
+    async with metering() as bench:
+        for _ in range(31):
+            await bench.set(samples=(SAMPLE,) * 10)
+        assert bench.till.windows == [150, 80]
+        warm = replace(SAMPLE, usage=replace(SAMPLE.usage, cached_text_tokens=448))
+        for _ in range(10):
+            await bench.set(samples=(warm,) * 10)
+        assert bench.till.windows == [150, 80, 300]
+        assert bench.meter.status()["learnt"]["cached_percent"] == 54
+
+
+async def test_a_ledger_that_cannot_be_read_changes_nothing() -> None:
+    async with metering(MoneyFacts(totals=Totals(settled_microusd=995_000))) as bench:
+        bench.till.broken = True
+        await bench.set()
+        assert bench.policy.reasons == ("cap_reached",)
+
+
+async def test_the_first_start_says_the_cap() -> None:
+    async with metering(MoneyFacts(ever_paid=False)) as bench:
+        assert "at most $1.00 is spent in a day" in bench.till.persons[0]
+    async with metering() as bench:
+        assert bench.till.persons == []
+
+
+async def test_another_model_has_other_prices() -> None:
+    async with metering() as bench:
+        dear = bench.meter.predict(make_question()).microusd
+        bench.meter.use_model("gpt-realtime-2.1-mini")
+        cheap = bench.meter.predict(make_question()).microusd
+        assert dear is not None
+        assert cheap is not None
+        assert cheap < dear / 3
+
+
+# The whole of it, over a real journal: no cap is passed whatever happens.
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["change", "manual", "answer", "dear", "lose", "unsent", "crash", "wait", "jump"]),
+        st.integers(0, 400),
+    ),
+    max_size=30,
+)
+CAPS = {"cap_day_microusd": 60_000, "cap_hour_microusd": 40_000, "cap_month_microusd": 90_000}
+
+
+class Life:
+    """A daemon's money over crashes: its journal, its clock, and what it knows to be above."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        # The evening before the clocks are set back, which is also near the end of a month.
+        self.clock = ManualClock(wall=datetime(2026, 10, 31, 20, 0).astimezone().timestamp())
+        self.excess = 0
+        self.ids = 0
+        # What was really billed, or may have been: kept apart from the ledger, which could be wrong.
+        self.truth: dict[str, tuple[float, str, str, int]] = {}
+        self.start()
+
+    def start(self) -> None:
+        self.journal = Journal.open(self.path, clock=self.clock)
+        self.asked: list[Question] = []
+        self.spending = Spending(
+            store=self.journal, prices=PRICES, limits=replace(LIMITS, **CAPS), facts=Facts(), clock=self.clock,
+            on_cost=lambda _: None,
+        )  # fmt: skip
+
+    async def step(self, what: str, number: int) -> None:
+        if what in ("change", "manual"):
+            self.ids += 1
+            question = make_question(id=f"q{self.ids}", trigger=what)
+            with suppress(WithheldError):
+                await self.spending.reserve(question)
+                self.spending.sent(question)
+                self.asked.append(question)
+                reserved = self.spending._open[question.id].microusd or 0
+                self.truth[question.id] = (self.clock.wall(), self.spending.today(), what, reserved)
+        elif what == "crash":
+            await self.journal.close()
+            self.start()
+        elif what == "wait":
+            await self.clock.advance(number * 60.0)
+        elif what == "jump":
+            self.clock.jump_wall((number - 200) * 1_000.0)
+        elif self.asked:
+            await self.end(self.asked.pop(number % len(self.asked)), what)
+
+    async def end(self, question: Question, what: str) -> None:
+        usage = {"answer": SAMPLE.usage, "dear": Usage(input_tokens=4_000, text_tokens=4_000)}.get(what)
+        if what == "unsent":
+            self.spending._open[question.id].sent = False
+        billed = 0 if what == "unsent" else None if usage is None else PRICES.cost_microusd(usage, LIMITS.model)
+        at, day, trigger, reserved = self.truth[question.id]
+        if billed is not None:
+            self.truth[question.id] = (at, day, trigger, billed)
+            self.excess += max(0, billed - reserved)
+        settlement = self.spending.settlement(Answer(question, "completed", usage=usage))
+        assert settlement is not None
+        await self.journal.settle(settlement)
+
+    def check(self) -> None:
+        for automatic in (False, True):
+            sums: dict[tuple[str, object], int] = {}
+            for at, day, trigger, cost in self.truth.values():
+                for key in (("hour", at // 3600), ("day", day), ("month", day[:7])):
+                    if trigger == "change" or not automatic:
+                        sums[key] = sums.get(key, 0) + cost
+            for key, total in sums.items():
+                assert total <= open_to(CAPS[f"cap_{key[0]}_microusd"], automatic=automatic) + self.excess, key
+
+
+@settings(max_examples=40, deadline=None)
+@given(STEPS)
+async def test_no_cap_is_ever_passed(steps: list[tuple[str, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        life = Life(Path(folder) / "journal.db")
+        for what, number in steps:
+            await life.step(what, number)
+            life.check()
+        await life.journal.close()

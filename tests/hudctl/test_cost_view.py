@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hudctl.cost_view import bar_of, cost_csv, render_cost, render_estimate
+from hudctl.health import render_status
+from hudctl.words import cells
+
+BERLIN = ZoneInfo("Europe/Berlin")
+FIGURES: dict[str, Any] = {
+    "answers": 5, "input_tokens": 3600, "output_tokens": 300, "text_tokens": 1985, "image_tokens": 1615,
+    "cached_tokens": 1920, "microusd": 17800, "assumed_microusd": 0, "reserved_microusd": 0, "unnoted_microusd": 0,
+    "unpriced": 0,
+}  # fmt: skip
+COST: dict[str, Any] = {
+    "schema": 1,
+    "since": "2026-11-20T23:00:00.000Z",
+    "until": None,
+    "by": ["hour", "trigger"],
+    "rows": [
+        {"hour": "2026-11-21T09:00+01:00", "trigger": "change", **FIGURES},
+        {"hour": "2026-11-21T10:00+01:00", "trigger": "manual", **FIGURES, "microusd": 35600, "answers": 10},
+    ],
+    "total": {**FIGURES, "microusd": 53400, "answers": 15},
+    "chart": {
+        "unit": "hour",
+        "bars": [
+            {"at": "2026-11-21T09:00+01:00", "microusd": 17800, "answers": 5},
+            {"at": "2026-11-21T10:00+01:00", "microusd": 35600, "answers": 10},
+        ],
+    },
+    "cap_microusd": 1000000,
+    "caps": {"hour_microusd": None, "day_microusd": 1000000, "month_microusd": 20000000},
+    "if_service": [],
+    "prices_date": "2026-11-01",
+}
+TEXT = """\
+Cost since 2026-11-21 00:00:00 CET
+hour              for     answers  input  image  cached  output     cost
+2026-11-21 09:00  change        5  3,600  1,615   1,920     300  $0.0178
+2026-11-21 10:00  manual       10  3,600  1,615   1,920     300  $0.0356
+total                          15  3,600  1,615   1,920     300  $0.0534
+
+11-21 09:00  ████████████████████                      $0.0178   5 answers
+11-21 10:00  ████████████████████████████████████████  $0.0356  10 answers
+
+Cap: $1.00 a day, $20.00 a month."""
+
+
+def test_a_table_and_a_chart() -> None:
+    assert render_cost(COST, width=100, zone=BERLIN) == TEXT
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+def test_bars_fit_the_terminal(width: int) -> None:
+    chart = [row for row in render_cost(COST, width=width, zone=BERLIN).splitlines() if "█" in row]
+    assert len(chart) == 2
+    assert max(map(cells, chart)) <= max(width, 44)
+
+
+@given(st.floats(0, 1), st.integers(1, 60))
+def test_a_bar_is_as_long_as_its_share(share: float, room: int) -> None:
+    bar = bar_of(share, room)
+    assert len(bar) <= room
+    assert bool(bar) == (share > 0)
+    assert abs(bar.count("█") - share * room) <= 1
+
+
+def test_local_answers_are_charted_by_their_number() -> None:
+    bars = [{"at": "2026-11-21", "microusd": 0, "answers": 2}, {"at": "2026-11-22", "microusd": 0, "answers": 4}]
+    text = render_cost({**COST, "chart": {"unit": "day", "bars": bars}}, width=100)
+    assert "11-22  ████████████████████████████████████████    4 answers" in text
+
+
+def test_an_unknown_cost_is_said_loudly() -> None:
+    total = {**FIGURES, "microusd": None, "unpriced": 5, "unnoted_microusd": 900}
+    text = render_cost({**COST, "rows": [{"model": "own", **total}], "total": total}, width=200, colour=True)
+    assert "unknown, not zero" in text
+    assert "\x1b[31m5 answers without a known price" in text
+    assert "$0.0009 of it was spent without a note" in text
+
+
+def test_csv_has_every_row_and_no_formula() -> None:
+    rows = [{"engine": "service", "model": '=1+1,"x"', **FIGURES, "microusd": None}]
+    read = list(csv.DictReader(io.StringIO(cost_csv({"rows": rows}))))
+    assert read[0]["model"] == '\'=1+1,"x"'
+    assert read[0]["microusd"] == ""
+    assert read[0]["answers"] == "5"
+    names = (
+        "engine,model,trigger,answers,input_tokens,text_tokens,image_tokens,cached_tokens,output_tokens,microusd,"
+        "assumed_microusd,unnoted_microusd,reserved_microusd,unpriced"
+    )
+    assert cost_csv({"rows": []}) == f"{names}\n"
+
+
+ESTIMATE: dict[str, Any] = {
+    "estimate": {
+        "asked": 120, "per_hour": 30.0, "hours": 4.0, "cold_percent": 10, "active_hours": 10.0, "image_tokens": 323,
+        "answer_tokens": 60, "reasoning_tokens": 150,
+        "rows": [
+            {"model": "gpt-realtime-1.5", "memory": "window", "present": True, "answer_microusd": 3300,
+             "warm_microusd": 3200, "cold_microusd": 4800, "hour_microusd": 99000, "day_microusd": 990000,
+             "answers_within_cap": 303},
+            {"model": "own", "memory": "window", "present": False, "answer_microusd": None, "warm_microusd": None,
+             "cold_microusd": None, "hour_microusd": None, "day_microusd": None, "answers_within_cap": None},
+        ],
+    },
+    "cap_microusd": 1000000,
+    "prices_date": "2026-11-01",
+}  # fmt: skip
+ESTIMATE_TEXT = """\
+At 30.0 questions an hour, as in the 4.0 hours at the screen seen in the last week (120 questions,
+10 % of them after more than 5 minutes); 323 image tokens and 60 answer tokens each, 150 more for
+models that reason:
+   model             memory  an answer   cached  uncached  an hour  a day of 10.0 h  within the cap
+*  gpt-realtime-1.5  window    $0.0033  $0.0032   $0.0048  $0.0990          $0.9900     303 answers
+   own               window    unknown  unknown   unknown  unknown          unknown
+* the present settings. Never more than the cap of $1.00 a day is spent. Prices of 2026-11-01."""
+
+
+def test_the_estimate() -> None:
+    assert render_estimate(ESTIMATE, width=100) == ESTIMATE_TEXT
+
+
+def test_without_habits_only_an_answer_has_a_price() -> None:
+    empty = {**ESTIMATE, "estimate": {**ESTIMATE["estimate"], "asked": 0}}
+    text = render_estimate(empty, width=100)
+    assert text.startswith("Nothing was asked within the last week")
+    assert "$0.0990" not in text
+    assert "$0.0033" in text
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda x: (
+            st.lists(x)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["rows", "total", "chart", "bars", "at", "microusd", "caps", "estimate", "answers", "model"]
+                ),
+                x,
+            )
+        ),
+    )
+)
+def test_nothing_that_comes_makes_it_fail(value: Any) -> None:  # fmt: skip
+    body = value if isinstance(value, dict) else {"rows": value, "total": value, "chart": value, "estimate": value}
+    for text in (render_cost(body), render_estimate(body), cost_csv(body)):
+        assert "\x1b" not in text
+
+
+def money_status(**today: Any) -> str:
+    sending = {"allowed": True, "automatic": today.get("stage") != "asked_only", "reasons": []}
+    return render_status({"sending": sending, "cost_today": {"microusd": 1, "answers": 1, **today}}, width=200)
+
+
+def test_the_status_tells_the_stage_the_pace_the_alarm_and_what_was_learnt() -> None:
+    assert "Questions" not in money_status(stage="normal", sentence="Questions are asked.")
+    slower = money_status(stage="slower", sentence="hudd asks less.", pacing={"next_automatic_s": 168.0})
+    assert "hudd asks less." in slower
+    assert "the next automatic question in 2 min" in slower
+    asked = money_status(stage="asked_only", sentence="Only snaps.")
+    assert "only what you ask for" in asked
+    assert "Only snaps." in asked
+    alarm = money_status(unnoted={"answers": 3, "microusd": 30_000, "alarm": True})
+    assert "$0.0300 was spent on the last 3 answers without a note" in alarm
+    figure = {"pictures": 1, "expected_tokens": 323, "tokens": 839, "answers": 9}
+    learnt = money_status(learnt={"cached_percent": 48, "images": [figure]})
+    assert "839 tokens for 1 picture (expected 323), 48 % of the input cached" in learnt

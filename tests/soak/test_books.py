@@ -1,0 +1,112 @@
+"""The soak's own rules: each of them must be able to fail."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hudd.engine.fault_mix import FATAL
+from hudd.engine.faults import parse_fault
+from tests.fakes.bus import make_note
+from tests.soak.books import Row, Snap, check_feed, check_service, check_snaps, memory_slope_kb
+from tests.soak.dose import part_of
+from tests.soak.drops import EARLY, FULL, LATE, dealt
+from tests.soak.service import Life
+
+NOTE = make_note(1)
+TEXT = f"Answer to {NOTE.snap_id}: word0"
+ROW = Row(1, "note", TEXT, NOTE.snap_id)
+HEARD = replace(NOTE, text=TEXT)
+SNAP = Snap(NOTE.snap_id, 1.0, HEARD, "", 2.0)
+LIFE = Life(0, (), 0.0, 1.0, 9.0, [NOTE.snap_id], {}, [(NOTE.snap_id, "completed", 2.0)])
+
+
+def test_what_agrees_passes() -> None:
+    check_feed([ROW], [HEARD])
+    check_snaps([ROW], {SNAP.id: SNAP})
+    check_service([ROW], {SNAP.id: SNAP}, [LIFE])
+
+
+@pytest.mark.parametrize(
+    ("rows", "heard"),
+    [
+        ([ROW], []),
+        ([ROW], [HEARD, HEARD]),
+        ([], [HEARD]),
+        ([replace(ROW, seq=2)], [replace(HEARD, seq=2)]),
+        ([ROW], [replace(HEARD, text="else")]),
+    ],
+)
+def test_what_a_subscriber_must_not_see(rows: list[Row], heard: list) -> None:
+    with pytest.raises(AssertionError):
+        check_feed(rows, heard)
+
+
+@pytest.mark.parametrize(
+    ("rows", "snap"),
+    [
+        ([ROW], replace(SNAP, ended=0.0)),
+        ([ROW], replace(SNAP, note=None)),
+        ([ROW], replace(SNAP, error="E_UPSTREAM: no")),
+        ([], replace(SNAP, note=None, error="E_DEADLINE: too late")),
+        ([ROW], replace(SNAP, note=None, error="E_UPSTREAM: no")),
+        ([], SNAP),
+        ([replace(ROW, kind="failed")], SNAP),
+        ([replace(ROW, text="Answer to somebody else")], replace(SNAP, note=replace(HEARD, text="Answer to somebody else"))),
+        ([ROW, replace(ROW, seq=2)], SNAP),
+    ],
+)  # fmt: skip
+def test_how_a_snap_must_not_end(rows: list[Row], snap: Snap) -> None:
+    with pytest.raises(AssertionError):
+        check_snaps(rows, {snap.id: snap})
+
+
+def test_two_snaps_may_share_a_note() -> None:
+    other = replace(SNAP, id="other")
+    check_snaps([ROW], {SNAP.id: SNAP, "other": other})
+    with pytest.raises(AssertionError):
+        check_snaps([ROW], {"other": other})
+
+
+def test_a_snap_may_end_in_an_error_and_a_failed_note() -> None:
+    check_snaps([replace(ROW, kind="failed", text="")], {SNAP.id: replace(SNAP, note=None, error="E_UPSTREAM: no")})
+
+
+def test_what_is_paid_for_too_often() -> None:
+    check_service([ROW], {SNAP.id: SNAP}, [replace(LIFE, requests=[SNAP.id, SNAP.id])])
+    with pytest.raises(AssertionError):
+        check_service([ROW], {SNAP.id: SNAP}, [replace(LIFE, requests=[SNAP.id] * 3)])
+    with pytest.raises(AssertionError):
+        check_service([ROW], {}, [replace(LIFE, requests=[SNAP.id, SNAP.id])])
+
+
+def test_an_answer_that_arrived_must_be_written() -> None:
+    with pytest.raises(AssertionError):
+        check_service([], {}, [LIFE])
+    check_service([], {}, [replace(LIFE, script=("reset@response.done",))])
+    check_service([], {}, [replace(LIFE, ended=2.1)])
+
+
+def test_memory_that_grows_is_seen() -> None:
+    assert memory_slope_kb([90_000, 99_000, *range(100_000, 100_800, 100)]) == pytest.approx(100)
+    assert memory_slope_kb([90_000, *[100_000] * 9]) == 0
+    assert memory_slope_kb([1, 2]) == 0
+
+
+def test_what_is_dealt_is_the_same_for_a_seed_and_comes_to_every_phase() -> None:
+    assert dealt(1, 100) == dealt(1, 100) != dealt(2, 100)
+    turns = dealt(1, FULL)
+    assert {phase for phase, _ in turns} == {*EARLY, *LATE, "silent early", "silent late"}
+    assert not {fault for _, faults in turns for fault in faults} & set(FATAL)
+    for number, (_, faults) in enumerate(turns):
+        ends = [parse_fault(fault) for fault in faults]
+        assert ends
+        if number % 2:
+            first = ends[-1].event in ("idle", "rate_limits.updated") or (ends[-1].time or 0) >= 2
+            assert first, "an answer comes first"
+
+
+def test_doses() -> None:
+    assert [part_of(1000, dose) for dose in (0.001, 0.05, 1, 2)] == [10, 50, 1000, 2000]
+    assert part_of(5, 0.05) == 5

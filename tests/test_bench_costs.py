@@ -1,0 +1,92 @@
+"""The generated day and its prices: fast checks on an hour; the whole day is ``python -m tests.bench.costs``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hudd.config.settings import Settings
+from hudd.engine.accounting import CACHE_MODES, CacheMode, PromptCache, text_tokens
+from tests.bench import costs
+from tests.bench.day import FRAMES, MOST_CHANGES, PAUSES, Day, gaps, make_day, note_text
+
+PRICES = costs.shipped_prices()
+
+
+def test_a_day_is_made_from_its_seed() -> None:
+    day = make_day(seed=1)
+    assert day == make_day(seed=1)
+    assert day != make_day(seed=2)
+    assert day.frames == FRAMES
+    assert 1000 < len(day.changes) <= MOST_CHANGES
+    assert [c.at_s for c in day.changes] == sorted(c.at_s for c in day.changes)
+    assert not [c for c in day.changes for first, last in PAUSES if first <= c.at_s < last]
+    silent = sum(not c.news for c in day.changes) / len(day.changes)
+    assert 0.05 < silent < 0.11
+    for before, after in zip(day.changes, day.changes[1:], strict=False):
+        assert after.news or after.lines == before.lines or after.window != before.window
+
+
+def test_a_calm_day_has_gaps_in_which_a_cache_forgets() -> None:
+    calm = make_day(calm=costs.CALM)
+    assert gaps(calm.changes, 300) > len(calm.changes) // 10
+
+
+def test_an_answer_has_the_tokens_it_should_and_the_words_of_its_frame() -> None:
+    change = make_day(frames=600).changes[0]
+    text = note_text(change, 60)
+    assert text_tokens(text) == 60
+    assert change.lines[-1] in text
+
+
+@pytest.mark.parametrize("mode", CACHE_MODES)
+def test_the_short_cache_serves_what_the_whole_one_would(mode: CacheMode, monkeypatch: pytest.MonkeyPatch) -> None:
+    day = make_day(frames=1500)
+    case = costs.Case(cache=mode)
+    short = {name: costs.bill(make(), day, case, PRICES) for name, make in costs.clients(Settings()).items()}
+    monkeypatch.setattr(costs, "FastCache", PromptCache)
+    assert {n: costs.bill(make(), day, case, PRICES) for n, make in costs.clients(Settings()).items()} == short
+
+
+@pytest.fixture(scope="module")
+def hour() -> Day:
+    return make_day(frames=5400)
+
+
+@pytest.mark.parametrize("mode", CACHE_MODES)
+@pytest.mark.parametrize("steered", [True, False])
+def test_the_default_settings_stay_within_the_bars(hour: Day, mode: CacheMode, steered: bool) -> None:
+    case = costs.Case(cache=mode)
+    paid = costs.bill(costs.WindowClient(Settings(), steered=steered), hour, case, PRICES)
+    assert paid.per_answer <= costs.BARS[mode] * costs.floor_of(case, PRICES)
+    naive = costs.bill(costs.NaiveClient(8_000, 0.8), hour, case, PRICES)
+    assert paid.microusd <= 0.4 * naive.microusd
+
+
+def test_a_longer_history_would_pass_a_bar(hour: Day) -> None:
+    settings = Settings()
+    longer = replace(settings, session=replace(settings.session, history_tokens=500))
+    case = costs.Case(cache="none")
+    paid = costs.bill(costs.WindowClient(longer, steered=False), hour, case, PRICES)
+    assert paid.per_answer > costs.BARS["none"] * costs.floor_of(case, PRICES)
+
+
+def test_notes_for_a_dollar(hour: Day) -> None:
+    paid = costs.bill(costs.WindowClient(Settings()), hour, costs.Case(), PRICES)
+    assert paid.notes * 1_000_000 / paid.microusd >= 240
+    mini = costs.Case(model=costs.MINI, reasoning_tokens=costs.REASONING_TOKENS)
+    paid = costs.bill(costs.WindowClient(Settings()), hour, mini, PRICES)
+    assert paid.microusd / paid.notes * 300 <= 300_000
+
+
+def test_the_rows_are_complete() -> None:
+    rows = costs.cost_rows(quick=True)
+    names = [row.name for row in rows]
+    assert len(set(names)) == len(names)
+    for mode in CACHE_MODES:
+        for client in costs.clients(Settings()):
+            for image_tokens in costs.IMAGE_TOKENS:
+                for pictures in costs.PICTURES:
+                    assert f"{client}, {image_tokens} tokens x {pictures}, cache {mode}" in names
+    assert {row.unit for row in rows} == {"x floor", "%", "$"}
