@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.resources import files
 from typing import Final
 
 from hudd.config.crosschecks import PROFILES
 from hudd.config.keys import find_key
 from hudd.config.paths import expand
-from hudd.config.settings import PictureSettings, RealtimeSettings, Settings
+from hudd.config.settings import LOCAL_LONG_SIDE_PX, PictureSettings, RealtimeSettings, Settings
 from hudd.engine.process import EngineArguments, EngineProcess
 from hudd.errors import KeyMissingError, LinkRefusedError, PermissionsError, SettingsError
 from hudd.ledger.prices import PriceTable
@@ -41,6 +42,14 @@ class FramePixels:
 
     def encode(self, shot: Shot, *, frame_hash: str) -> Picture:
         return encode(shot, self._picture, frame_hash=frame_hash)
+
+
+def picture_settings(settings: Settings) -> PictureSettings:
+    """The local engine reads text better on large pictures, and nothing is billed for them."""
+    picture = settings.picture
+    if settings.realtime.use == "local" and picture.long_side_px == 0:
+        return replace(picture, long_side_px=LOCAL_LONG_SIDE_PX)
+    return picture
 
 
 class Endpoint:

@@ -128,6 +128,7 @@ class Daemon:
 
     def _reload(self) -> None:
         log.warning("SIGHUP: the settings are read at the start only; restart hudd to apply changes.")
+        self._house.conversation.resume()  # the key is read anew at each try
 
     async def _feed_watchdog(self, interval_s: float) -> None:
         house = self._house

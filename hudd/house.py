@@ -12,7 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from hudd.adapters import Endpoint, FramePixels, engine_arguments, is_alive, load_instructions, load_prices
+from hudd.adapters import (
+    Endpoint,
+    FramePixels,
+    engine_arguments,
+    is_alive,
+    load_instructions,
+    load_prices,
+    picture_settings,
+)
 from hudd.bus.publisher import Publisher
 from hudd.bus.server import CommandServer
 from hudd.bus.sockets import new_context
@@ -34,7 +42,7 @@ from hudd.flow.mailbox import Mailbox
 from hudd.flow.paced import PacedMailbox
 from hudd.flow.pauses import Pauses
 from hudd.flow.spending import QUESTION_OVERHEAD_TOKENS, Limits, Spending
-from hudd.flow.status import DaemonFacts, Day, build_status
+from hudd.flow.status import DaemonFacts, Day, build_status, headline
 from hudd.flow.waiters import Waiters
 from hudd.journal.store import Journal
 from hudd.ledger.caps import local_day
@@ -54,20 +62,6 @@ from hudd.wire.messages import delta_topic, parse_time
 
 log = logging.getLogger("hudd")
 
-CONNECTION_WORDS: Final = {
-    "connecting": "connecting",
-    "configuring": "connecting",
-    "ready": "connected",
-    "backing_off": "not connected, trying again later",
-    "flapping": "connections end at once, trying again in a minute or more",
-    "needs_attention": "not connected, a person must act",
-}
-EYE_WORDS: Final = {
-    "starting": "opening the screen",
-    "watching": "watching the screen",
-    "no_display": "waiting for a display",
-    "failed": "cannot see the screen",
-}
 COMPARED_MODELS: Final = ("gpt-realtime-1.5", "gpt-realtime-2.1-mini")
 MICRO: Final = 1_000_000
 HABITS_S: Final = 7 * 86_400.0
@@ -190,7 +184,7 @@ class House:
         self.capture = Capture(
             eyes=Eyes(
                 open_screen=lambda: open_screen(settings.screen, self.environ, self.clock),
-                pixels=FramePixels(settings.picture, settings.gate.luma_step),
+                pixels=FramePixels(picture_settings(settings), settings.gate.luma_step),
                 gate=settings.gate,
                 clock=self.clock,
             ),
@@ -286,10 +280,7 @@ class House:
 
     def headline(self) -> str:
         """The state in one line, for the log and the service manager."""
-        connection = CONNECTION_WORDS[self.conversation.status().connection]
-        eyes = EYE_WORDS[self.capture.facts().state]
-        why = ", ".join(reason.replace("_", " ") for reason in self.facts.reasons)
-        return f"{connection}, {eyes}" + (f", sending nothing: {why}" if why else "")
+        return headline(self.conversation.status().connection, self.capture.facts().state, self.facts.reasons)
 
     async def status(self) -> dict[str, Any]:
         """The object of ``status`` and ``state/``."""

@@ -113,10 +113,16 @@ class ScreenSettings:
     monitors: tuple[str, ...] = setting((), "Names of the monitors to watch; empty means all.")
     interval_s: float = setting(0.5, "Seconds between looks while things change.", low=0.05, high=3600)
     max_interval_s: float = setting(
-        1.0, "Seconds between looks on a still screen without damage events.", low=0.05, high=3600
+        3.0, "Seconds between looks on a still screen without damage events.", low=0.05, high=3600
     )
     cursor: bool = setting(False, "Whether the mouse pointer is part of the picture.")
     pictures_interval_s: float = setting(5.0, "Seconds that pictures:DIR shows one file.", low=0.05, high=3600)
+
+
+SERVICE_LONG_SIDE_PX: Final = 1280
+"""What the service gets: it is believed to shrink pictures further anyway (realtime-protocol 4.3)."""
+LOCAL_LONG_SIDE_PX: Final = 2560
+"""What the local engine gets: nothing is billed, and small text is read twice as well at full size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +132,10 @@ class PictureSettings:
     format: Literal["jpeg", "png"] = setting("jpeg", "jpeg or png; the service takes nothing else.")
     quality: int = setting(75, "JPEG quality.", low=30, high=95)
     long_side_px: int = setting(
-        1280, "Longest side after scaling; smaller pictures are not enlarged.", low=256, high=8192
+        0,
+        "Longest side after scaling; 0 means 1280 for the service and 2560 for the local engine. Never enlarged.",
+        low=0,
+        high=8192,
     )
     max_bytes: int = setting(1_500_000, "Byte budget of one encoded picture.", low=20_000, high=4_000_000)
 

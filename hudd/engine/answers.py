@@ -59,7 +59,7 @@ class PictureReader(Protocol):
     """What the reading answerer needs of the reading process."""
 
     async def describe(
-        self, picture: bytes, media_type: str, *, stream: str = "default", max_tokens: int = 200
+        self, picture: bytes, media_type: str, *, stream: str = "default", max_tokens: int = 200, whole: bool = False
     ) -> Described:
         """Read a picture and say what is on it."""
         ...
@@ -102,12 +102,13 @@ class ReadingAnswerer:
             return
         budget = 200 if ask.most_tokens is None else ask.most_tokens
         share = max(1, budget // len(ask.pictures))
+        whole = ask.metadata.get("trigger") == "manual"  # a person who asks wants all, not only the news
         for index, picture in enumerate(ask.pictures):
             # Several pictures of one question are several screens: each is compared with its own predecessor.
             stream = ask.stream if index == 0 else f"{ask.stream}/{index}"
             try:
                 described = await self._reader.describe(
-                    picture.data, picture.media_type, stream=stream, max_tokens=share
+                    picture.data, picture.media_type, stream=stream, max_tokens=share, whole=whole
                 )
             except PictureError as error:
                 raise AnswerError(str(error), kind="invalid_request_error", code="invalid_image") from error

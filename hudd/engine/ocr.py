@@ -2,7 +2,8 @@
 
 Finding lines is ours (``hudd.engine.picture``) for every reader, so a reader only recognises: that is what makes a
 few changed lines cheap. ``tesserocr`` is preferred (5 to 10 ms a line, about 100 MB); ``rapidocr`` is second (90 ms
-of one core for a long line, two at a time, about 550 MB); without either the engine still tells size, brightness and change.
+of one core for a long line, two at a time, about 550 MB); without either the engine still tells size, brightness and
+change.
 """
 
 from __future__ import annotations

@@ -142,7 +142,7 @@ class ReaderProcess:
         return self._child.process.pid if self._child and self._child.process.returncode is None else None
 
     async def describe(
-        self, picture: bytes, media_type: str, *, stream: str = "default", max_tokens: int = 200
+        self, picture: bytes, media_type: str, *, stream: str = "default", max_tokens: int = 200, whole: bool = False
     ) -> Description:
         """Describe a picture and say what is new since the last one of its stream whose description was delivered.
 
@@ -154,6 +154,7 @@ class ReaderProcess:
             media_type: ``image/png``, ``image/jpeg`` or ``image/webp``.
             stream: Whose picture it is; each stream has a memory of its own.
             max_tokens: The longest note, at four characters a token.
+            whole: Say what is on the picture instead of what is new; somebody asked.
 
         Raises:
             PictureError: The bytes are no such picture.
@@ -168,6 +169,7 @@ class ReaderProcess:
             "stream": stream,
             "media_type": media_type,
             "max_tokens": max_tokens,
+            "whole": whole,
             "budget_s": self._budget_s,
             "size": len(picture),
         }

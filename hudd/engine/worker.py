@@ -94,7 +94,8 @@ class Describer:
             monotonic=time.monotonic,
         )
         reading = set_aside(reading, [str(answer) for answer in header.get("answers", ())])
-        note = write_note(reading, before.reading if before else None, max_tokens=int(header["max_tokens"]))
+        compared = before.reading if before and not header["whole"] else None
+        note = write_note(reading, compared, max_tokens=int(header["max_tokens"]))
         stream.last = _Told(int(header["id"]), page, reading)
         return {
             "id": header["id"],

@@ -102,7 +102,10 @@ class Connection:
 
     def give(self, given: Input) -> None:
         """Let the machine take an input, and carry out what follows."""
+        had_room = self._router.has_room
         self._do(self._router.step(self._machine, given, self._clock.monotonic()))
+        if self._router.has_room and not had_room:
+            self._mailbox.wakeup.set()
 
     # ------------------------------------------------------------------------------------------- tasks
 

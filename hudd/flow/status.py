@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from hudd.clock import Clock
 from hudd.flow.counters import Counters
@@ -12,6 +12,21 @@ from hudd.model import Source, UpstreamError
 from hudd.policy.facts import Facts
 from hudd.wire.messages import iso_time
 from hudd.wire.table import PROTOCOL_NEWEST, PROTOCOL_OLDEST
+
+CONNECTION_WORDS: Final[Mapping[str, str]] = {
+    "connecting": "connecting",
+    "configuring": "connecting",
+    "ready": "connected",
+    "backing_off": "not connected, trying again later",
+    "flapping": "connections end at once, trying again in a minute or more",
+    "needs_attention": "not connected, a person must act",
+}
+EYE_WORDS: Final[Mapping[str, str]] = {
+    "starting": "opening the screen",
+    "watching": "watching the screen",
+    "no_display": "waiting for a display",
+    "failed": "cannot see the screen",
+}
 
 
 class ConversationFacts(Protocol):
@@ -109,6 +124,13 @@ class PauseFacts:
     since: float
     until: float | None
     why: str
+
+
+def headline(connection: str, eyes: str, reasons: Sequence[str]) -> str:
+    """The state in one line for a person."""
+    why = ", ".join(reason.replace("_", " ") for reason in reasons)
+    state = f"{CONNECTION_WORDS[connection]}, {EYE_WORDS[eyes]}"
+    return f"{state}, sending nothing: {why}" if why else state
 
 
 def pause_status(pause: PauseFacts | None) -> dict[str, Any] | None:

@@ -172,7 +172,8 @@ def question_message(question: Question, item_id: str = "") -> Message:
 
 
 def _metadata(question: Question) -> tuple[tuple[str, str], ...]:
-    return ("snap", question.id[:MAX_METADATA]), ("source", question.source.name[:MAX_METADATA])
+    name = question.source.name[:MAX_METADATA]
+    return ("snap", question.id[:MAX_METADATA]), ("source", name), ("trigger", question.trigger)
 
 
 def _headline(question: Question) -> str:

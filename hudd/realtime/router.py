@@ -24,7 +24,6 @@ from hudd.realtime.session_words import (
     Finished,
     Input,
     Learn,
-    Retire,
     Sent,
     Withdrawn,
 )
@@ -112,10 +111,6 @@ class Router:
     def uses(self, machine: Session) -> bool:
         """Whether this is the machine that takes new work."""
         return self._machine is machine
-
-    def retire(self, machine: Session, now: float) -> list[RouterCommand]:
-        """Let a machine that takes no new work finish its answers, and close."""
-        return self.step(machine, Retire(), now)
 
     def step(self, machine: Session, given: Input, now: float) -> list[RouterCommand]:
         """Let a machine take an input, and say what follows from it.

@@ -19,17 +19,17 @@ from hudd.protocol.vocabulary import FATAL_CODES
 from hudd.realtime.retry import code_of_close_reason, is_fatal, is_refused_request
 
 _BILLING: Final = "add credit or raise the limit in the account's billing page, then run `hudctl resume`."
-_MODEL: Final = "set [realtime] model to one that your account may use, then run `hudctl reload`."
+_MODEL: Final = "set [realtime] model to one that your account may use, then restart hudd."
 _OURS: Final = "this is hudd's mistake: please report it with `hudctl errors`."
 
 BY_CODE: Final[Mapping[str, str]] = {
-    "invalid_api_key": "The service refused the key; set a valid one (HUDD_REALTIME_KEY or [realtime] key_file) and "
-    "run `hudctl reload`.",
+    "invalid_api_key": "The service refused the key; put a valid one into [realtime] "
+    "key_file and run `hudctl resume`, or into HUDD_REALTIME_KEY and restart hudd.",
     "insufficient_quota": f"The account has no quota left; {_BILLING}",
     "credit_balance_exhausted": f"The account's credit is used up; {_BILLING}",
     "billing_hard_limit_reached": f"The account's billing limit is reached; {_BILLING}",
-    "account_deactivated": "The account is deactivated; use a key of another account and run `hudctl reload`.",
-    "missing_model": "The service was told no model; set [realtime] model, then run `hudctl reload`.",
+    "account_deactivated": "The account is deactivated; use a key of another account, then run `hudctl resume`.",
+    "missing_model": "The service was told no model; set [realtime] model, then restart hudd.",
     "invalid_model": f"The service does not offer this model for realtime sessions; {_MODEL}",
     "model_not_found": f"The model is retired, or this key has no access to it; {_MODEL}",
     "OpperationNotSupported": f"The deployment is no realtime model; {_MODEL}",  # spelt so on the wire
@@ -59,11 +59,11 @@ BY_CODE: Final[Mapping[str, str]] = {
 
 BY_HTTP: Final[Mapping[int, str]] = {
     400: "The endpoint refused the request (HTTP 400); check [realtime] url and model.",
-    401: "The endpoint refused the key (HTTP 401); set a valid one (HUDD_REALTIME_KEY or [realtime] key_file) and "
-    "run `hudctl reload`.",
+    401: "The endpoint refused the key (HTTP 401); put a valid one into [realtime] "
+    "key_file and run `hudctl resume`, or into HUDD_REALTIME_KEY and restart hudd.",
     402: f"The account has no credit at this endpoint (HTTP 402); {_BILLING}",
-    403: "The key has no access to this endpoint or model (HTTP 403); use another key or model, then run "
-    "`hudctl reload`.",
+    403: "The key has no access to this endpoint or model (HTTP 403); use another key and run "
+    "`hudctl resume`, or another model and restart hudd.",
     404: "There is no Realtime endpoint at this address (HTTP 404); check [realtime] url.",
     407: "The proxy wants a name and password (HTTP 407); put them into the proxy's address in HTTPS_PROXY.",
     429: "The endpoint has too many requests (HTTP 429); hudd waits and tries again.",
@@ -81,9 +81,9 @@ BY_CLOSE: Final[Mapping[int, str]] = {
     1012: "The service restarts; hudd connects again.",
     1013: "The service is overloaded; hudd tries again later.",
     1015: "The connection's encryption failed; hudd connects again.",
-    3000: "The service refused the key; set a valid one (HUDD_REALTIME_KEY or [realtime] key_file) and run "
-    "`hudctl reload`.",
-    4000: "The service refused the session; check [realtime] url and model, then run `hudctl reload`.",
+    3000: "The service refused the key; put a valid one into [realtime] key_file and run "
+    "`hudctl resume`, or into HUDD_REALTIME_KEY and restart hudd.",
+    4000: "The service refused the session; check [realtime] url and model, then restart hudd.",
     4004: f"The model is retired, or this key has no access to it; {_MODEL}",
 }
 
@@ -209,8 +209,7 @@ def explain_silence(failure: UpstreamError | None, step: str, seconds: float) ->
     return replace(
         failure,
         fatal=True,
-        sentence=f"The service refused the session ({named}); check [realtime] url and model, then run "
-        "`hudctl reload`.",
+        sentence=f"The service refused the session ({named}); check [realtime] url and model, then restart hudd.",
     )
 
 

@@ -17,7 +17,7 @@ import xxhash
 from PIL import Image
 
 from hudd.clock import Clock, SystemClock
-from hudd.config.settings import PictureSettings
+from hudd.config.settings import SERVICE_LONG_SIDE_PX, PictureSettings
 from hudd.errors import CaptureError, PictureError
 from hudd.model import Picture, Shot, Source
 from hudd.screen.change import SAMPLE_STEP_PX, TILE_HEIGHT_PX, TILE_WIDTH_PX, Change, Tiles
@@ -155,7 +155,8 @@ def encode(
     _frame(shot)
     if frame_hash is None:
         frame_hash = fingerprint(shot).hash
-    long_side = min(settings.long_side_px, max(shot.width, shot.height))
+    wanted = max(_LEAST_LONG_SIDE_PX, settings.long_side_px or SERVICE_LONG_SIDE_PX)
+    long_side = min(wanted, max(shot.width, shot.height))
     while True:
         picture = scaled(shot, long_side, half_colour=settings.format == "jpeg")
         data = _encode_within(picture, settings)

@@ -54,7 +54,7 @@ GROUPS: dict[str, tuple[Callable[..., Iterable[Any]], str]] = {
     "memory": (partial(_of, "memory", "bench_memory"), ""),
     "stream": (partial(_of, "stream", "bench_commit", "bench_replay", "bench_stalled"), ""),
     "bus": (partial(_slow, "bus", "bench_status_roundtrip", "bench_notes"), "sockets alone, journal in memory"),
-    "journal": (partial(_slow, "journal", "bench_journal"), "100,000 notes stored"),
+    "journal": (partial(_slow, "journal", "bench_journal"), "100,000 notes stored; 1,000,000 at HUDD_DOSE=1"),
     "cost": (partial(_if_there, "costs", "cost_rows"), "simulated day"),
 }
 

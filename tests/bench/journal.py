@@ -6,23 +6,29 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import os
 import random
 import sqlite3
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 from hudd.clock import SystemClock
-from hudd.journal import queries, schema
+from hudd.journal import opening, queries, schema
 from hudd.journal.store import Journal
 from hudd.ledger.records import Settlement
 from hudd.model import Usage
+from hudd.notes.keeping import Span
 from tests.fakes.journal import RESERVATION, make_note
 
 Row = tuple[str, float, float, str]
 
-STORED = 100_000
+STORED = round(1_000_000 * max(0.1, min(1.0, float(os.environ.get("HUDD_DOSE", "0.05")))))
+"""Notes: 1,000,000 at dose 1, 100,000 at the default."""
+FILLED_AT_ONCE = 10_000
 COMMITS = 1000
 WORDS = [
     f"{stem}{number}" for stem in ("invoice", "build", "mail", "window", "error", "chart") for number in range(500)
@@ -32,11 +38,12 @@ USAGE = Usage(1023, 60, 700, 323, 0, 384, 0, 0, 60)
 
 def _fill(connection: sqlite3.Connection, count: int) -> None:
     chance = random.Random(7)
-    with schema.transaction(connection):
-        for number in range(count):
-            words = " ".join(chance.choices(WORDS, k=35))
-            queries.insert_note(connection, make_note(text=f"The terminal shows {words}.", time=float(number)))
-    # Otherwise the first commits that are measured pay for emptying the log of this one huge transaction.
+    for begin in range(0, count, FILLED_AT_ONCE):
+        with schema.transaction(connection):
+            for number in range(begin, min(count, begin + FILLED_AT_ONCE)):
+                words = " ".join(chance.choices(WORDS, k=35))
+                queries.insert_note(connection, make_note(text=f"The terminal shows {words}.", time=float(number)))
+    # Otherwise the first commits that are measured pay for emptying the log.
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
@@ -92,15 +99,58 @@ async def _measure(folder: Path) -> list[Row]:
     await journal.close()
     started = time.perf_counter()
     journal = Journal.open(path, clock=SystemClock())
-    rows.append(("journal opening with check", (time.perf_counter() - started) * 1000, 1500, "ms"))
+    rows.append(("journal opening", (time.perf_counter() - started) * 1000, 1500, "ms"))
+    rows += await _upkeep(journal, path)
     await journal.close()
     size = path.stat().st_size
-    rows.append(("journal size of a note with its cost row", size / (STORED + COMMITS), 3500, "bytes"))
+    each = size / (STORED + COMMITS)
+    rows.append(("journal size of a note with its cost row", each, 3500, "bytes"))
+    rows.append(("journal size of a day at 60 notes an hour", each * 1440 / 1e6, 5, "MB"))
     return rows
 
 
+async def _upkeep(journal: Journal, path: Path) -> list[Row]:
+    """What takes long, and what it does to the commits beside it."""
+    started = time.perf_counter()
+    opening.CHECKED_AT_OPENING_BYTES = 0  # the whole file is checked, be it large or not
+    checking = asyncio.create_task(journal.upkeep.check())
+    beside = await _commits_beside(journal, checking)
+    assert checking.result()
+    rows: list[Row] = [
+        ("journal check of the whole file, beside the work", time.perf_counter() - started, math.inf, "s"),
+        ("journal commit while the file is checked, p99", beside, 50, "ms"),
+    ]
+    started = time.perf_counter()
+    emptied = await journal.upkeep.empty(Span(since=1000.0, until=1600.0))
+    assert emptied.notes == 600
+    rows.append(("journal forget of 600 notes, until unreadable", (time.perf_counter() - started) * 1000, 2000, "ms"))
+    started = time.perf_counter()
+    assert await journal.upkeep.finish_forgetting()
+    rows.append(("journal forget, until out of the file", time.perf_counter() - started, math.inf, "s"))
+    started = time.perf_counter()
+    size = await journal.upkeep.back_up(path.with_name("copy.db"))
+    rows.append((f"journal backup of {size / 1e6:.0f} MB", time.perf_counter() - started, math.inf, "s"))
+    started = time.perf_counter()
+    pruning = asyncio.create_task(journal.upkeep.prune(before=STORED * 0.02, max_bytes=None))
+    beside = await _commits_beside(journal, pruning)
+    rows.append((f"journal prune of {pruning.result().notes} notes", time.perf_counter() - started, math.inf, "s"))
+    rows.append(("journal commit while notes are pruned, p99", beside, 250, "ms"))
+    return rows
+
+
+async def _commits_beside(journal: Journal, work: asyncio.Task[Any]) -> float:
+    """The 99th percentile of a commit while something else goes on, milliseconds."""
+    spent: list[float] = []
+    while not work.done():
+        started = time.perf_counter()
+        await journal.commit_note(make_note(time=float(STORED)), None)
+        spent.append((time.perf_counter() - started) * 1000)
+        await asyncio.sleep(0.01)
+    return sorted(spent)[int(len(spent) * 0.99)]
+
+
 def bench_journal() -> list[Row]:
-    """Commit, replay, search and opening over 100,000 notes."""
+    """Commit, replay, search, opening and upkeep over ``STORED`` notes."""
     with tempfile.TemporaryDirectory() as folder:
         return asyncio.run(_measure(Path(folder)))
 

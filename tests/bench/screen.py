@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from hudd.config.settings import GateSettings, PictureSettings
+from hudd.config.settings import SERVICE_LONG_SIDE_PX, GateSettings, PictureSettings
 from hudd.model import Shot, Source
 from hudd.screen.gate import Gate
 from hudd.screen.pixels import compare, encode, fingerprint
@@ -133,7 +133,7 @@ def bench_picture(times: int = 7) -> list[Row]:
     rows: list[Row] = []
     settings = PictureSettings()
     count = _word_counter()
-    long_side = settings.long_side_px
+    long_side = settings.long_side_px or SERVICE_LONG_SIDE_PX
     for name, width, height, _ in SIZES:
         shot = make_shot(text_frame(width, height, 3), width, height)
         ours = encode(shot, settings).data

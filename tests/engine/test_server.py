@@ -205,7 +205,7 @@ class Reader:
         self.failure = failure
 
     async def describe(
-        self, picture: bytes, media_type: str, *, stream: str = "default", max_tokens: int = 200
+        self, picture: bytes, media_type: str, *, stream: str = "default", max_tokens: int = 200, whole: bool = False
     ) -> Said:
         self.asked.append((media_type, stream, max_tokens))
         if self.failure is not None:

@@ -64,7 +64,7 @@ async def gone(pid: int) -> bool:
 
 def header(number: int = 1, **changes: object) -> dict[str, object]:
     head: dict[str, object] = {
-        "id": number, "stream": "s", "media_type": "image/png", "max_tokens": 200, "budget_s": 3.0, "told": 0,
+        "id": number, "stream": "s", "media_type": "image/png", "max_tokens": 200, "whole": False, "budget_s": 3.0, "told": 0,
     }  # fmt: skip
     return head | changes
 
@@ -313,3 +313,19 @@ async def test_memory_stays_within_bounds(name: str, most_mb: int):
         assert peak_kb / 1024 < most_mb
     finally:
         await reader.close()
+
+
+@pytest.mark.slow
+async def test_somebody_who_asks_gets_the_whole_picture_and_not_only_the_news() -> None:
+    need("tesserocr")
+    seen = picture("Harbour office is open", "Berth twelve is free")
+    reader = ReaderProcess(reader="tesserocr")
+    try:
+        first = await reader.describe(seen, "image/png")
+        again = await reader.describe(seen, "image/png")
+        whole = await reader.describe(seen, "image/png", whole=True)
+    finally:
+        await reader.close()
+    assert "Berth twelve" in first.text
+    assert "Berth twelve" not in again.text
+    assert "Berth twelve" in whole.text

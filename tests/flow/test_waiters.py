@@ -107,3 +107,21 @@ async def test_a_client_that_stops_waiting_cancels_nothing() -> None:
     assert not future.done()
     waiters.end("a", {"seq": 1})
     assert await patient == {"seq": 1}
+
+
+async def test_the_note_of_a_snap_that_was_forgotten_does_not_come_back_by_its_id() -> None:
+    waiters = Waiters(ManualClock())
+    for name, outcome in (("gone", {"seq": 1}), ("stays", {"seq": 2}), ("refused", REFUSED)):
+        waiters.begin(name)
+        waiters.end(name, outcome)
+    pending, _ = waiters.begin("pending")
+    waiters.forget(lambda note: note["seq"] == 1)
+    gone, new = waiters.begin("gone")
+    assert not new
+    outcome = await gone
+    assert isinstance(outcome, CommandError)
+    assert (outcome.code, "forgotten" in outcome.message) == ("E_STATE", True)
+    assert await waiters.begin("stays")[0] == {"seq": 2}
+    assert await waiters.begin("refused")[0] is REFUSED
+    assert waiters.begin("pending") == (pending, False)
+    assert not pending.done()

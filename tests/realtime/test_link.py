@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import socket
+import ssl
+import subprocess
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,7 +21,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from hudd.errors import LinkClosedError, LinkRefusedError, WithheldError
+from hudd.errors import LinkClosedError, LinkError, LinkRefusedError, WithheldError
 from hudd.protocol.events import Malformed
 from hudd.realtime.link import Link, endpoint_url, is_loopback, open_link
 
@@ -65,6 +70,10 @@ async def frames_until_closed(link: Link) -> tuple[list[str | Malformed], LinkCl
         ("wss://gw.example/realtime?model=kept", "m", "wss://gw.example/realtime?model=kept"),
         ("wss://r.azure.com/openai/realtime?api-version=1&deployment=d", "m", "wss://r.azure.com/openai/realtime?api-version=1&deployment=d"),
         ("ws://127.0.0.1:8765/v1/realtime", "", "ws://127.0.0.1:8765/v1/realtime"),
+        ("https://gw.example/v1", "m", "wss://gw.example/v1/realtime?model=m"),
+        ("https://gw.example/v1/?tenant=a", "m", "wss://gw.example/v1/realtime?tenant=a&model=m"),
+        ("http://127.0.0.1:1/v1/realtime", "m", "ws://127.0.0.1:1/v1/realtime?model=m"),
+        ("wss://r.openai.azure.com/openai/v1/realtime", "my-deployment", "wss://r.openai.azure.com/openai/v1/realtime?model=my-deployment"),
     ],
 )  # fmt: skip
 def test_endpoint_url(url: str, model: str, expected: str) -> None:
@@ -360,3 +369,170 @@ async def test_the_key_is_in_no_log_and_no_repr(caplog: pytest.LogCaptureFixture
         await link.close()
     ours = [record for record in caplog.records if not record.name.startswith("websockets.server")]
     assert not [record for record in ours if KEY in record.getMessage()]
+
+
+# ------------------------------------------------------------------------------------------------------- ways there
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        ("Sat, 21 Nov 2026 10:00:30 GMT", 30.0),
+        ("Sat, 21 Nov 2026 09:00:00 GMT", 0.0),
+        ("soon", None),
+        ("-3", None),
+        ("9999999999999", None),
+    ],
+)
+async def test_retry_after_may_be_a_date_of_the_servers_own_clock(value: str, seconds: float | None) -> None:
+    def refuse(connection: ServerConnection, _: Request) -> Response:
+        response = connection.respond(HTTPStatus.TOO_MANY_REQUESTS, "")
+        response.headers["Retry-After"] = value
+        del response.headers["Date"]
+        response.headers["Date"] = "Sat, 21 Nov 2026 10:00:00 GMT"
+        return response
+
+    async with server(echo, process_request=refuse) as url:
+        with pytest.raises(LinkRefusedError) as caught:
+            await open_link(url, HEADERS)
+    assert caught.value.retry_after_s == seconds
+
+
+@asynccontextmanager
+async def proxy(port: int, status: str = "200 OK") -> AsyncIterator[tuple[str, list[str]]]:
+    """A proxy that knows CONNECT, and leads every name to the port; gives its address and what it was asked."""
+    asked: list[str] = []
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[0])
+        writer.write(f"HTTP/1.1 {status}\r\n\r\n".encode())
+        if not status.startswith("200"):
+            writer.close()
+            return
+        there, back = await asyncio.open_connection("127.0.0.1", port)
+
+        async def pump(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+            while data := await source.read(65536):
+                to.write(data)
+            to.close()
+
+        await asyncio.gather(pump(reader, back), pump(there, writer), return_exceptions=True)
+
+    raw = await asyncio.start_server(carry, "127.0.0.1", 0)
+    yield f"http://127.0.0.1:{raw.sockets[0].getsockname()[1]}", asked
+    raw.close()
+
+
+@pytest.mark.parametrize("by", ["setting", "environment"])
+async def test_a_proxy_is_used(by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with server(echo) as url:
+        port = int(url.split(":")[2].split("/")[0])
+        async with proxy(port) as (address, asked):
+            if by == "environment":
+                monkeypatch.setenv("HTTPS_PROXY", address)
+                monkeypatch.setenv("HTTP_PROXY", address)
+                monkeypatch.delenv("NO_PROXY", raising=False)
+                monkeypatch.delenv("no_proxy", raising=False)
+            far = f"ws://service.example:{port}/v1/realtime"
+            link = await open_link(far, HEADERS, proxy=address if by == "setting" else True)
+            await link.send(b'"hello"')
+            async for frame in link:
+                assert frame == '"hello"'
+                break
+            await link.close()
+            assert asked == [f"CONNECT service.example:{port} HTTP/1.1"]
+
+
+async def test_no_proxy_stands_before_this_machine_itself() -> None:
+    async with server(echo) as url, proxy(1) as (address, asked):
+        link = await open_link(url, HEADERS, proxy=address)
+        await link.close()
+        assert asked == []
+
+
+async def test_a_proxy_that_refuses_is_named() -> None:
+    async with proxy(1, "407 Proxy Authentication Required") as (address, _):
+        with pytest.raises(LinkRefusedError, match="the proxy does not work"):
+            await open_link("ws://service.example:1/v1/realtime", HEADERS, proxy=address)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-made certificate with its key, for 127.0.0.1."""
+    folder = tmp_path_factory.mktemp("ca")
+    path = folder / "both.pem"
+    subprocess.run(
+        [
+            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
+            "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(folder / "key.pem"), "-out", str(folder / "ca.pem"),
+        ],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    path.write_text((folder / "ca.pem").read_text() + (folder / "key.pem").read_text())
+    return path
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+async def test_the_other_side_is_verified_and_a_private_authority_may_be_named(certificate: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    async with serve(echo, "127.0.0.1", 0, ssl=context, close_timeout=1) as running:
+        url = f"wss://127.0.0.1:{next(iter(running.sockets)).getsockname()[1]}/v1/realtime"
+        with pytest.raises(LinkRefusedError, match="its certificate is not trusted"):
+            await open_link(url, HEADERS)
+        link = await open_link(url, HEADERS, ca_file=str(certificate.parent / "ca.pem"))
+        await link.close()
+
+
+async def test_certificates_that_cannot_be_used_are_for_a_person_to_mend(tmp_path: Path) -> None:
+    (tmp_path / "bad.pem").write_text("no certificate")
+    for name in ("bad.pem", "absent.pem"):
+        with pytest.raises(LinkError, match=name) as caught:
+            await open_link("wss://h.example/v1/realtime", HEADERS, ca_file=str(tmp_path / name), proxy=False)
+        assert not isinstance(caught.value, LinkRefusedError)
+        assert "ca_file" in caught.value.hint
+
+
+# ------------------------------------------------------------------------------------------------------- keepalive
+
+
+@pytest.fixture
+def quick_pings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hudd.realtime.link.PING_INTERVAL_S", 0.05)
+
+
+@pytest.mark.usefixtures("quick_pings")
+async def test_a_peer_that_answers_no_ping_is_dropped() -> None:
+    async def deaf(connection: ServerConnection) -> None:
+        connection.transport.pause_reading()
+        await asyncio.sleep(0.6)
+        connection.transport.abort()
+
+    async with server(deaf) as url:
+        link = await open_link(url, HEADERS, ping_timeout_s=0.1)
+        _, closed = await frames_until_closed(link)
+        assert (closed.code, closed.reason, closed.ours) == (1006, "no pong in time", False)
+
+
+@pytest.mark.usefixtures("quick_pings")
+async def test_a_loop_of_ours_that_was_blocked_is_not_held_against_the_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hudd.realtime.link.BLOCKED_S", 0.05)
+
+    async def slow(connection: ServerConnection) -> None:
+        connection.transport.pause_reading()
+        await asyncio.sleep(0.3)
+        connection.transport.resume_reading()
+        await asyncio.sleep(0.3)
+        await connection.send('"alive"')
+        await connection.wait_closed()
+
+    async with server(slow) as url:
+        link = await open_link(url, HEADERS, ping_timeout_s=0.1)
+        await asyncio.sleep(0.08)  # a ping is on its way
+        time.sleep(0.4)  # noqa: ASYNC251 - the loop is blocked on purpose, past the peer's time
+        async for frame in link:
+            assert frame == '"alive"'
+            break
+        await link.close()

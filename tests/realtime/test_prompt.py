@@ -46,7 +46,7 @@ def test_the_request_is_out_of_band_and_leaves_the_instructions_to_the_session()
     assert response["conversation"] == "none"
     assert response["output_modalities"] == ["text"]
     assert response["max_output_tokens"] == 200
-    assert response["metadata"] == {"snap": make_question().id, "source": "eDP-1"}
+    assert response["metadata"] == {"snap": make_question().id, "source": "eDP-1", "trigger": make_question().trigger}
     assert "instructions" not in response
 
 

@@ -24,9 +24,11 @@ REST_EVERY = 20
 SHORT_OUTAGE_S = 1.0
 SLOWEST_RETURN_S = 3.0
 MOST_LATE_S = 2.0
-MEMORY_KB_PER_1000 = 4000.0
-"""Judged once the caches of the interpreter and of SQLite are full."""
+MEMORY_KB_PER_1000 = 2000.0
 STEADY_AFTER = 400
+"""From so many disconnects on the slope is judged."""
+KEPT_SNAPS = 1000
+"""So many snaps are kept so that a repeated request gets its answer; they are asked for before memory is weighed."""
 MEMORY_KB = 12_000
 """More than this is a leak however short the run."""
 MOST_DESCRIPTORS_MORE = 3
@@ -49,6 +51,7 @@ class Report:
         memory_kb: First and last.
         slope_kb: More memory for each thousand disconnects.
         descriptors: Fewest and most.
+        curve_kb: At each rest.
         requests: Checked against the official types.
         seconds: How long it took.
     """
@@ -59,6 +62,7 @@ class Report:
     late_s: list[float] = field(default_factory=list)
     snaps: dict[str, int] = field(default_factory=dict)
     memory_kb: tuple[int, int] = (0, 0)
+    curve_kb: list[int] = field(default_factory=list)
     slope_kb: float = 0.0
     descriptors: tuple[int, int] = (0, 0)
     requests: int = 0
@@ -70,7 +74,7 @@ class Report:
             f"seed {self.seed}: {sum(self.disconnects.values())} disconnects {self.disconnects} in {self.seconds:.0f} s; "
             f"back to ready p50 {percentile(self.returns_s, 50):.2f} s, p95 {percentile(self.returns_s, 95):.2f} s, "
             f"most {max(self.returns_s, default=0):.2f} s ({len(self.returns_s)} times){late}; snaps {self.snaps}; "
-            f"memory {self.memory_kb[0]} -> {self.memory_kb[1]} kB ({self.slope_kb:+.0f} kB a thousand), "
+            f"memory {self.memory_kb[0]} -> {self.memory_kb[1]} kB ({self.slope_kb:+.0f} kB a thousand; {self.curve_kb[::4]}), "
             f"descriptors {self.descriptors[0]}..{self.descriptors[1]}; {self.requests} requests checked"
         )
 
@@ -130,7 +134,8 @@ def run_drops(folder: Path, *, seed: int, count: int) -> Report:
     plan = dealt(seed, count)
     script = Script()
     with Service(script) as service, Tried(folder, service) as tried:
-        tried.snap()
+        for _ in range(KEPT_SNAPS if count >= STEADY_AFTER else 1):
+            tried.snap()
         for position in range(0, len(plan), REST_EVERY):
             chunk = plan[position : position + REST_EVERY]
             first = len(service.lives)
@@ -242,6 +247,7 @@ def _large(tried: Tried, script: Script) -> None:
 
 def _fill(report: Report, tried: Tried) -> None:
     books = tried.books
+    report.curve_kb = books.memory_kb
     report.snaps = dict(Counter("note" if snap.note else snap.error.partition(":")[0] for snap in books.snaps.values()))
     report.memory_kb = (books.memory_kb[0], books.memory_kb[-1])
     report.slope_kb = memory_slope_kb(books.memory_kb) * 1000 / REST_EVERY
