@@ -88,6 +88,7 @@ class House:
         self.remembered: list[tuple[str, str]] = []
         self.errors: list[UpstreamError] = []
         self.unsent: list[Question] = []
+        self.forgotten = False
         self.delivery = Delivery(
             store=self.store,
             publisher=self,
@@ -99,6 +100,7 @@ class House:
             published=lambda key: self.log.append(f"published {key}"),
             on_error=self.errors.append,
             unsent=self.unsent.append,
+            forgotten=lambda _: self.forgotten,
         )
 
     def publish(self, topic: str, body: dict[str, Any]) -> None:
@@ -349,3 +351,44 @@ async def test_with_the_real_journal_what_was_published_can_be_fetched_again(tmp
             assert [note["prev"] for note in notes] == [0, 1, 2, 3, 4]
     finally:
         await journal.close()
+
+
+async def test_the_answer_to_a_forgotten_picture_gets_its_number_and_loses_its_words() -> None:
+    async with delivering() as house:
+        house.forgotten = True
+        note = await house.outcome(make_answer("Larkspur sends an invoice.", trigger="manual"))
+        assert (note["seq"], note["text"], note["complete"]) == (1, "", False)
+        assert [picture["hash"] for picture in note["snap"]["pictures"]] == [""]
+        assert house.store.notes[0].text == ""
+        assert house.bodies == [note]
+        assert house.remembered == []
+
+
+async def test_what_is_forgotten_while_its_note_is_committed_is_neither_told_nor_remembered() -> None:
+    async with delivering() as house:
+        house.store.go_on.clear()
+        future, _ = house.waiters.begin("01JD")
+        house.delivery.put(make_answer("Larkspur sends an invoice."))
+        await settle()
+        house.forgotten = True
+        house.store.go_on.set()
+        note = await future
+        assert isinstance(note, dict)
+        assert (note["text"], house.bodies, house.remembered) == ("", [note], [])
+
+
+async def test_after_a_forgetting_nothing_is_compared_with_what_was_forgotten() -> None:
+    async with delivering() as house:
+        await house.outcome(make_answer("Larkspur sends an invoice.", question=make_question(id="a")))
+        house.delivery.forget()
+        note = await house.outcome(make_answer("Larkspur sends an invoice.", question=make_question(id="b")))
+        assert note["kind"] == "note"
+
+
+async def test_a_snap_held_back_by_a_full_disk_says_storage() -> None:
+    async with delivering() as house:
+        for param, code in (("storage", "E_STORAGE"), ("paused, storage", "E_STORAGE"), ("paused", "E_STATE")):
+            answer = withheld(param, question=make_question(id=param, trigger="manual"))
+            with pytest.raises(CommandError) as told:
+                await house.outcome(answer)
+            assert told.value.code == code
