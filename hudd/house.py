@@ -366,7 +366,7 @@ class House:
 
     def _renew(self) -> None:
         """The service's session knows what was said in it; another one begins with nothing."""
-        self.conversation.woke()
+        self.conversation.renew()
 
     def _drop_words(self, span: Span) -> None:
         """What was forgotten may have gone into all of the history; its notes carry no time."""

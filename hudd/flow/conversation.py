@@ -121,8 +121,6 @@ class Conversation:
         self._life: Life | None = None
         self._next_try_at: float | None = None
 
-    # ------------------------------------------------------------------------------------------- verbs
-
     async def run(self) -> None:
         """Live until cancelled. Then the links are closed within a second and every question taken ends as vanished."""
         try:
@@ -161,6 +159,10 @@ class Conversation:
         if not self._urgency.woke(self._clock.monotonic()):
             return
         _log.info("the machine slept or its clock was set forward: connecting anew")
+        self.renew()
+
+    def renew(self) -> None:
+        """End every session, which knows what was said in it, and connect anew at once; not after a stop."""
         self._backoff.reset()
         self._lives.drop_all()
         if self._voice.word != "needs_attention":
@@ -209,8 +211,6 @@ class Conversation:
             rollover=voice.rollover,
             model=self._models.current,
         )
-
-    # ------------------------------------------------------------------------------------------- lives
 
     async def _live_once(self, group: asyncio.TaskGroup) -> Outcome:
         """Open a connection, live in it and in those that take over, until one ends; says what to do then, and why."""
@@ -311,8 +311,6 @@ class Conversation:
         self._on_model(instead)
         return True
 
-    # ------------------------------------------------------------------------------------------- between lives
-
     async def _wait_to_try(self, verdict: Verdict, failure: UpstreamError) -> None:
         if verdict.action == "retry":
             self._next_try_at = self._clock.monotonic() + verdict.after_s
@@ -360,8 +358,6 @@ class Conversation:
     def _accepting(self) -> bool:
         """Whether a question may be taken now. Asked before each, so that a wake is noticed with the first."""
         return not self._notice_sleep() and not self._draining
-
-    # ------------------------------------------------------------------------------------------- telling
 
     def _emit_of(self, life: Life, command: RouterCommand) -> None:
         """What a connection says beyond its link."""

@@ -22,7 +22,7 @@ BATCH: Final = 200
 """Notes of one transaction, so that a commit never waits long."""
 MERGE_PAGES: Final = 500
 """Pages of the index that one step merges."""
-IN_MEMORY_BYTES: Final = 32 << 20
+IN_MEMORY_BYTES: Final = 8 << 20
 """A larger journal is written anew by way of a temporary file beside it instead of memory."""
 _DUE: Final = "scrub"
 _NO_END: Final = float("inf")

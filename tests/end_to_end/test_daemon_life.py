@@ -238,5 +238,7 @@ def test_kill_nine_loses_no_note_that_a_subscriber_has_seen(daemon: DaemonProces
     assert [n.seq for n in seen] == sorted({n.seq for n in seen}), "in order, none twice"
     assert len(seen) >= 20
     assert all(kept[note.seq] == note.text for note in seen)
-    assert set(kept) == {n.seq for n in seen}, "and the subscriber missed none"
+    newest = seen[-1].seq  # the daemon may have written one more before it stopped
+    assert newest >= head
+    assert {seq for seq in kept if seq <= newest} == {n.seq for n in seen}, "and the subscriber missed none"
     assert slowest <= 3.0, f"ready after {slowest:.2f} s"

@@ -217,6 +217,17 @@ async def test_a_wake_that_is_told_twice_is_one(house: House) -> None:
         assert len(house.links) == 2
 
 
+async def test_a_session_that_must_be_forgotten_ends_at_once_each_time(house: House) -> None:
+    async with living(house):
+        for count in (2, 3, 4):  # not only every ten seconds
+            house.conversation.renew()
+            await settle()
+            assert len(house.links) == count
+            assert house.links[count - 2].aborted
+        await house.clock.advance(1)
+        assert house.conversation.status().connection == "ready"
+
+
 async def test_a_sleep_during_a_rollover_drops_both(house: House) -> None:
     async with living(house):
         await house.clock.advance(3299)

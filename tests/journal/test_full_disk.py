@@ -242,6 +242,10 @@ def test_the_daemon_on_a_full_disk_says_so_reads_on_and_comes_back(tmp_path: Pat
                 break
             disk.fill()
         _is_degraded(daemon, "full")
+        # Long enough that it tries at its slowest pace; every snap is refused all the while.
+        until = time.monotonic() + 8
+        while time.monotonic() < until:
+            _is_degraded(daemon, "full")
         disk.free()
         _comes_back(daemon)
         assert ballast.exists()

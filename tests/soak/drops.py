@@ -145,7 +145,7 @@ def run_drops(folder: Path, *, seed: int, count: int) -> Report:
                 number = min(position + max(0, len(service.lives) - first - 1), len(plan) - 1)
                 raise AssertionError(f"seed {seed}, disconnect {number} {plan[number]}: {error}") from error
             report.disconnects = dict(Counter(report.disconnects) + Counter(phase for phase, _ in chunk))
-            _measure(service.lives[first:], report)
+            measure(service.lives[first:], report)
             tried.weigh()
             if (position + REST_EVERY) % OUTAGE_EVERY == 0 or position + REST_EVERY >= len(plan):
                 report.late_s.append(_outage(tried, 2.0 + Draw(seed, position).below(4)))
@@ -200,21 +200,25 @@ def _play(tried: Tried, script: Script, turns: list[tuple[str, ...]]) -> None:
         tried.snap()
 
 
-def _measure(lives: list[Life], report: Report) -> None:
-    """How long it took from the end of each ready connection to the next that was ready."""
+def measure(lives: list[Life], report: Report) -> None:
+    """Add how long it took from the end of each ready connection to the next that was ready.
+
+    A silence is left out: when the daemon gave up waiting is not seen by the service.
+    """
     down: float | None = None
     failures, last_end, asked_s = 0, 0.0, 0.0
     for life in lives:
+        silent = any(fault.startswith(("stall@", "half_open")) for fault in life.script)
         if life.ready is not None:
             if down is not None and last_end - down <= SHORT_OUTAGE_S:
                 report.returns_s.append(life.ready - down)
             elif down is not None:
                 in_force = max(0.5 * 2.0**failures, asked_s)
                 report.late_s.append(life.ready - last_end - in_force)
-            # When a silence began is not told by an end: the daemon's patience is measured elsewhere.
-            silent = any(fault.startswith(("stall@", "half_open")) for fault in life.script)
             down = None if silent else life.ended
             failures, last_end, asked_s = 0, life.ended or 0.0, 0.0
+        elif silent:
+            down = None
         elif down is not None:
             failures += 1
             last_end = life.ended or life.opened

@@ -11,7 +11,7 @@ from hudd.engine.faults import parse_fault
 from tests.fakes.bus import make_note
 from tests.soak.books import Row, Snap, check_feed, check_service, check_snaps, memory_slope_kb
 from tests.soak.dose import part_of
-from tests.soak.drops import EARLY, FULL, LATE, dealt
+from tests.soak.drops import EARLY, FULL, LATE, Report, dealt, judge, measure
 from tests.soak.service import Life
 
 NOTE = make_note(1)
@@ -105,6 +105,48 @@ def test_what_is_dealt_is_the_same_for_a_seed_and_comes_to_every_phase() -> None
         if number % 2:
             first = ends[-1].event in ("idle", "rate_limits.updated") or (ends[-1].time or 0) >= 2
             assert first, "an answer comes first"
+
+
+def life(index: int, opened: float, ready: float | None, ended: float | None, *script: str) -> Life:
+    return Life(index, script, opened, ready, ended)
+
+
+def test_returns_are_measured_from_ready_to_ready() -> None:
+    report = Report(1)
+    measure(
+        [
+            life(0, 0.0, 0.1, 1.0, "reset@idle"),
+            life(1, 1.4, None, 1.5, "http:503"),
+            life(2, 2.0, 2.1, 3.0, "reset@idle"),  # 1.1 s after the end; the outage was 0.5 s
+            life(3, 3.2, None, 3.3, "http:500"),
+            life(4, 4.2, None, 4.3, "http:429,1"),
+            life(5, 5.6, 5.7, 6.0, "stall@response.create"),  # 1.3 s into the outage, 1.4 s later ready: 0.6 s early
+            life(6, 9.0, 9.1, 10.0, "reset@idle"),  # after a silence: not measured
+            life(7, 10.1, None, None, "half_open@session.created"),
+            life(8, 19.0, 19.1, None),  # likewise
+        ],
+        report,
+    )
+    assert report.returns_s == pytest.approx([1.1])
+    assert report.late_s == pytest.approx([5.7 - 4.3 - 2.0])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"returns_s": [4.0] * 10},
+        {"late_s": [2.1]},
+        {"memory_kb": (70_000, 90_000)},
+        {"slope_kb": 9000.0},
+        {"descriptors": (20, 30)},
+        {"snaps": {"E_UPSTREAM": 500}},
+    ],
+)
+def test_figures_that_are_too_bad(changed: dict) -> None:
+    good = Report(1, {"idle": 500}, [0.5] * 10, [0.1], {"note": 500}, (70_000, 71_000), descriptors=(20, 21))
+    judge(good)
+    with pytest.raises(AssertionError):
+        judge(replace(good, **changed))
 
 
 def test_doses() -> None:
