@@ -365,7 +365,7 @@ class Capture:
 
     async def _look(self, source: Source, ignored: tuple[Rect, ...]) -> tuple[bool, float | None]:
         look = await self._grab(source, ignored)
-        decision = self._eyes.watcher(source).judge(look, self._clock.monotonic())
+        decision = self._eyes.watcher(source).judge(look, self._clock.monotonic(), polled=not self._state.damage)
         if decision.action == "send":
             await self._send(source, look, "interval" if decision.reason == "heartbeat" else "change")
         elif decision.action == "same":

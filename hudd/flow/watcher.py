@@ -72,11 +72,12 @@ class Watcher:
         since_sent = None if sent is None else self._pixels.compare(print_, sent, ignored=ignored)
         return Look(shot, print_, since_look, since_sent)
 
-    def judge(self, look: Look, now: float) -> Decision:
-        """Let the gate decide, and remember the look."""
+    def judge(self, look: Look, now: float, *, polled: bool = False) -> Decision:
+        """Let the gate decide, and remember the look; ``polled`` when nothing told of the change."""
         self._last = look.print_
+        begun_at = self.looked_at if polled else None
         self.looked_at = now
-        decision = self._gate.look(now, since_look=look.since_look, since_sent=look.since_sent)
+        decision = self._gate.look(now, since_look=look.since_look, since_sent=look.since_sent, begun_at=begun_at)
         if decision.action == "send" and now < self._held_until:
             decision = Decision("wait", "interval", self._held_until - now)
         self.reason = decision.reason

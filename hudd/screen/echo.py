@@ -36,7 +36,7 @@ class Echo:
         self._spoke_at = now
 
     def moved(self, change: Change, now: float) -> None:
-        """Tell what changed since the last look."""
+        """Tell what changed since the last look; ``now`` is the earliest moment at which it may have begun."""
         if not change.tiles:
             return
         if self._follows(now):

@@ -58,16 +58,19 @@ class Gate:
         self._moved_at: float | None = None
         self._news_since: float | None = None
 
-    def look(self, now: float, *, since_look: Change | None, since_sent: Change | None) -> Decision:
+    def look(
+        self, now: float, *, since_look: Change | None, since_sent: Change | None, begun_at: float | None = None
+    ) -> Decision:
         """Judge one look.
 
         Args:
             now: Monotonic time, seconds; never less than before.
             since_look: What changed since the look before; None at the first look.
             since_sent: What differs from the last frame that was sent; None before one was.
+            begun_at: The earliest moment at which the change may have begun, as with polling; None means just now.
         """
         if since_look is not None:
-            self._echo.moved(since_look, now)
+            self._echo.moved(since_look, now if begun_at is None else begun_at)
             if since_look.patches >= self._settings.min_tiles:
                 self._moved_at = now
         if since_sent is None or self._sent_at is None:

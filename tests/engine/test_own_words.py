@@ -245,7 +245,14 @@ def test_read_from_a_picture_only_the_other_window_is_quoted(name: str, remember
     answers = NOTES if remembered else []
     notes = followed(NOTES[:2])
     other = ["Please review the invoice before Friday", "The meeting about the harbour begins at nine"]
-    header = {"stream": "s", "media_type": "image/png", "max_tokens": 200, "whole": False, "budget_s": 30.0, "answers": answers}
+    header = {
+        "stream": "s",
+        "media_type": "image/png",
+        "max_tokens": 200,
+        "whole": False,
+        "budget_s": 30.0,
+        "answers": answers,
+    }
     before = drawn([(30, 30, notes), (930, 60, other[:1])])
     first = describer.answer({**header, "id": 1, "told": 0}, before, time.monotonic())["text"]
     assert "review the invoice" in first

@@ -459,7 +459,7 @@ async def test_a_snap_before_the_first_try_asks_for_patience() -> None:
 async def test_a_display_lost_while_watching_is_opened_again() -> None:
     for damage in (False, True):
         desk = Desk(damage=damage)
-        async with watching(desk) as watch:
+        async with watching(desk, screen=ScreenSettings(max_interval_s=1.0)) as watch:
             await watch.wait(5)
             desk.lost = True
             desk.missing = 1

@@ -18,7 +18,8 @@ MEMORY = replace(SETTINGS, memory="conversation")
 def kinds(peer: RealtimePeer) -> list[str]:
     """What was sent, with the role of items."""
     return [
-        e["type"].removeprefix("conversation.") + (f" {e['item']['role']}" if "item" in e else "") for e in peer.received
+        e["type"].removeprefix("conversation.") + (f" {e['item']['role']}" if "item" in e else "")
+        for e in peer.received
     ]
 
 
