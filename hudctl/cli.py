@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
+import errno
 import sys
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from hudctl.console import columns
+from hudctl.console import columns, give_up_stdout, open_missing_streams, print_error, tell
+from hudctl.errors import HudctlError, UsageError
 from hudd.wire import table
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 DESCRIPTION: Final = "Asks hudd, the daemon that keeps notes of what is on the screen."
 EPILOG: Final = (
@@ -17,7 +21,21 @@ EPILOG: Final = (
     "7 not possible in this state, 8 the service failed, 9 storage, 130 interrupted"
 )
 
+_OUTPUT_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+
 Verb = Callable[[argparse.Namespace], int]
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse's own, whose complaint is an error as any other: with --json it is an object, too."""
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        # argparse's own keeps it for itself when the disk is full.
+        (file or sys.stdout).write(self.format_help())
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        raise UsageError(f"{message}.")
 
 
 class _Help(argparse.HelpFormatter):
@@ -29,7 +47,7 @@ class _Help(argparse.HelpFormatter):
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line; README and the tests read it too."""
-    parser = argparse.ArgumentParser(prog="hudctl", description=DESCRIPTION, epilog=EPILOG, formatter_class=_Help)
+    parser = _Parser(prog="hudctl", description=DESCRIPTION, epilog=EPILOG, formatter_class=_Help)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
 
     def add(name: str, text: str, *, timeout: float | None = 5.0) -> argparse.ArgumentParser:
@@ -49,7 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_cost(add("cost", "Tell what was spent, and what it would have cost at the service."))
     errors = add("errors", "List what went wrong, newest first.")
     _add_range(errors)
-    errors.add_argument("--limit", type=int, default=20, metavar="N", help="at most so many (default 20)")
+    errors.add_argument("--limit", type=int, default=20, metavar="N", help="at most so many (default 20, 0 means all)")
     _add_keeping(add)
     _add_pause(add("pause", "Let no picture leave until resumed, or for a while."))
     add("resume", "End a pause; try a stopped connection again.")
@@ -89,7 +107,7 @@ def _add_follow(follow: argparse.ArgumentParser) -> None:
     follow.add_argument("--since", metavar="TIME", help="catch up from this time (default: the last ten notes)")
     follow.add_argument("--after", type=int, metavar="SEQ", help="catch up after this note number")
     follow.add_argument("--all", action="store_true", help="also answers that said nothing new, and failed ones")
-    follow.add_argument("--limit", type=int, default=0, metavar="N", help="stop after so many notes")
+    follow.add_argument("--limit", type=int, default=0, metavar="N", help="stop after so many notes (default 0, never)")
 
 
 def _add_cost(cost: argparse.ArgumentParser) -> None:
@@ -133,28 +151,49 @@ def _add_range(verb: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code. Never prints a traceback for what a person can cause."""
-    parser = build_parser()
+    open_missing_streams()
+    words = list(sys.argv[1:] if argv is None else argv)
+    # Even before the words are understood; as argparse, which takes abbreviations.
+    as_json = any(len(word) > 2 and "--json".startswith(word) for word in words)
     try:
-        arguments = parser.parse_args(argv)
-    except SystemExit as stop:  # argparse has printed its sentence
-        return int(stop.code or 0)
-    from hudctl import verbs  # noqa: PLC0415 - --help must not pay for zmq
-    from hudctl.errors import HudctlError  # noqa: PLC0415
-
-    try:
-        return verbs.VERBS[arguments.verb](arguments)
+        code = _run(words)
+        sys.stdout.flush()  # here, where it may fail with a sentence
     except HudctlError as error:
-        verbs.print_error(error, as_json=arguments.json)
-        return error.exit_code
-    except ValueError as error:
-        print(f"hudctl: {error}.", file=sys.stderr)
-        return table.EXIT_USAGE
+        return _failed(error, as_json=as_json)
     except KeyboardInterrupt:
         return table.EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader of a pipe has left; nothing may be printed any more, not even by the interpreter's exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        return _output_failed(error)
+    return code
+
+
+def _run(words: Sequence[str]) -> int:
+    try:
+        arguments = build_parser().parse_args(words)
+    except SystemExit as stop:  # --help was printed
+        return int(stop.code or 0)
+    from hudctl import verbs  # noqa: PLC0415 - --help must not pay for zmq
+
+    return verbs.VERBS[arguments.verb](arguments)
+
+
+def _failed(error: HudctlError, *, as_json: bool) -> int:
+    try:
+        print_error(error, as_json=as_json)
+    except OSError as broken:
+        return _output_failed(broken) or error.exit_code
+    return error.exit_code
+
+
+def _output_failed(error: OSError) -> int:
+    """A reader of a pipe that has left is no failure; a full disk is."""
+    if error.errno not in (errno.EPIPE, *_OUTPUT_ERRORS) or error.filename is not None:
+        raise error
+    give_up_stdout()
+    if error.errno == errno.EPIPE:
         return table.EXIT_OK
+    tell(f"hudctl: The output cannot be written: {error.strerror}; send it somewhere else.")
+    return table.EXIT_FAILED
 
 
 if __name__ == "__main__":

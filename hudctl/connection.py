@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from hudctl.errors import HudctlError, NotRunningError, RefusedError, UsageError, VersionError
-from hudd.wire.endpoints import EndpointError, control_socket, how_to_start, notes_socket
+from hudd.wire.endpoints import (
+    EndpointError,
+    UnsafeFolderError,
+    control_socket,
+    folder_problem,
+    how_to_start,
+    notes_socket,
+)
 from hudd.wire.table import PROTOCOL_NEWEST, PROTOCOL_OLDEST
 
 
@@ -29,6 +36,7 @@ class Endpoints:
 
     Raises:
         UsageError: There is no usable path.
+        RefusedError: The folder is not safely ours; whoever it belongs to could answer in the daemon's place.
     """
 
     def __init__(self, runtime_dir: str | os.PathLike[str] | None = None) -> None:
@@ -39,16 +47,25 @@ class Endpoints:
         try:
             self.control = control_socket(environ)
             self.notes = notes_socket(environ)
+        except UnsafeFolderError as error:
+            raise RefusedError(str(error)) from error
         except EndpointError as error:
             raise UsageError(str(error)) from error
+        self._check_folder()
+
+    def _check_folder(self) -> None:
+        problem = folder_problem(self.control.parent)
+        if problem:
+            raise RefusedError(problem)
 
     def probe(self) -> None:
         """Connect for a moment, to learn at once what ZeroMQ would never say.
 
         Raises:
             NotRunningError: Nobody listens, or not for this user.
-            RefusedError: The daemon has too many connections.
+            RefusedError: The daemon has too many connections, or the folder is not safely ours.
         """
+        self._check_folder()
         with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as probe:
             probe.setblocking(False)
             reason = probe.connect_ex(os.fspath(self.control))

@@ -6,7 +6,12 @@ import json
 import os
 import sys
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from hudctl.errors import HudctlError
+
+SCHEMA: Final = 1
 
 
 def colours() -> bool:
@@ -44,3 +49,36 @@ def now_local() -> datetime:
 def print_json(body: dict[str, Any]) -> None:
     """One object on one line."""
     print(json.dumps(body, ensure_ascii=False), flush=True)
+
+
+def print_error(error: HudctlError, *, as_json: bool) -> None:
+    """The sentence on stderr; with --json the object on stdout as well."""
+    if as_json:
+        print_json({"schema": SCHEMA, "error": error.to_json()})
+    tell(f"hudctl: {error}")
+
+
+def tell(sentence: str) -> None:
+    """A sentence on stderr, where nothing but people reads."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def open_missing_streams() -> None:
+    """Put the null device where a stream was closed (``hudctl pause >&-``): the verb runs and prints nowhere.
+
+    Its descriptor has to be taken, too: the first socket would get it, and be printed into.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != descriptor:
+                os.dup2(null, descriptor)
+                os.close(null)
+            setattr(sys, name, os.fdopen(descriptor, "r" if descriptor == 0 else "w", encoding="utf-8"))
+
+
+def give_up_stdout() -> None:
+    """Print nowhere from now on: what is left in the buffer must not fail again at the interpreter's exit."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)

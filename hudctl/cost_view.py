@@ -46,7 +46,7 @@ def render_cost(cost: Mapping[str, Any], *, colour: bool = False, width: int = 8
     would = [
         f"{money(item.get('microusd'))} with {line(item.get('model'))}" for item in objects(cost.get("if_service"))
     ]
-    if would:
+    if would and rows:
         dated = f" (prices of {line(cost['prices_date'])})" if cost.get("prices_date") else ""
         paid = bool(rows) and all(row.get("engine", "service") == "service" for row in rows)
         which = "The same tokens cost" if paid else "At the service the local answers would have cost"

@@ -24,7 +24,7 @@ from hudctl.words import (
 )
 
 _LABEL_COLUMN: Final = 13
-_CONNECTIONS: Final[Mapping[str, tuple[str, Colour]]] = {
+CONNECTIONS: Final[Mapping[str, tuple[str, Colour]]] = {
     "connecting": ("connecting", "yellow"),
     "configuring": ("configuring the session", "yellow"),
     "ready": ("ready", "green"),
@@ -32,12 +32,13 @@ _CONNECTIONS: Final[Mapping[str, tuple[str, Colour]]] = {
     "flapping": ("breaks again and again", "red"),
     "needs_attention": ("needs your attention", "red"),
 }
-_TROUBLES: Final = {
-    "errors": "error",
-    "unknown_events": "unknown event",
-    "malformed_events": "malformed event",
-    "bad_frames": "bad frame",
-    "ignored_requests": "ignored request",
+_TROUBLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "errors": ("error",),
+    "capture_errors": ("picture that failed", "pictures that failed"),
+    "unknown_events": ("unknown event",),
+    "malformed_events": ("malformed event",),
+    "bad_frames": ("bad frame",),
+    "ignored_requests": ("ignored request",),
 }
 _ENGINES: Final = {"local": "the embedded engine", "service": "the service"}
 
@@ -84,7 +85,7 @@ def _row(label: str, text: str, colour: Colour | None, look: Look) -> str:
 
 def _connection_rows(status: Mapping[str, Any], look: Look) -> list[_Row]:
     word = line(status.get("connection"))
-    text, colour = _CONNECTIONS.get(word, (word or "unknown", "yellow"))
+    text, colour = CONNECTIONS.get(word, (word or "unknown", "yellow"))
     if status.get("connection_since"):
         text += f" since {look.day_time(status['connection_since'])}"
     if status.get("rollover"):
@@ -109,12 +110,24 @@ def _sending_row(status: Mapping[str, Any]) -> _Row:
     sending = mapping(status.get("sending"))
     if not sending:
         return ("sending", "", None)
-    if sending.get("allowed") and sending.get("automatic") is False:
+    reasons = lines_of(sending.get("reasons"))
+    hindered = {"not_connected": "not connected", "no_picture": "no picture"}
+    # An older daemon says "allowed" while it is not connected.
+    if line(status.get("connection")) not in ("ready", "") and "not_connected" not in reasons:
+        reasons.append("not_connected")
+    if line(mapping(status.get("capture")).get("state")) not in ("watching", "") and "no_picture" not in reasons:
+        reasons.append("no_picture")
+    missing = [words for reason, words in hindered.items() if reason in reasons]
+    withheld = [reason.replace("_", " ") for reason in reasons if reason not in hindered]
+    if withheld and not sending.get("allowed"):
+        return ("sending", f"no: {', '.join([*withheld, *missing])}", "yellow")
+    if missing:
+        return ("sending", f"allowed, but {', '.join(missing)}", "yellow")
+    if not sending.get("allowed"):
+        return ("sending", "no", "yellow")
+    if sending.get("automatic") is False:
         return ("sending", "only what you ask for", "yellow")
-    if sending.get("allowed"):
-        return ("sending", "yes", "green")
-    reasons = ", ".join(reason.replace("_", " ") for reason in lines_of(sending.get("reasons")))
-    return ("sending", f"no: {reasons}" if reasons else "no", "yellow")
+    return ("sending", "yes", "green")
 
 
 def _pause_rows(status: Mapping[str, Any], look: Look) -> list[_Row]:
@@ -175,7 +188,7 @@ def _counts(status: Mapping[str, Any]) -> str:
 
 def _trouble_rows(status: Mapping[str, Any]) -> list[_Row]:
     counters = mapping(status.get("counters"))
-    told = [count(counters[name], noun) for name, noun in _TROUBLES.items() if number_or_none(counters.get(name))]
+    told = [count(counters[name], *noun) for name, noun in _TROUBLES.items() if number_or_none(counters.get(name))]
     rows: list[_Row] = [("trouble", ", ".join(told), "yellow")]
     journal = mapping(status.get("journal"))
     if journal.get("degraded"):

@@ -12,7 +12,7 @@ from typing import Any, Final
 from hudctl import render, times
 from hudctl.client import Client
 from hudctl.console import now_local, print_json
-from hudctl.errors import StorageError
+from hudctl.errors import StorageError, UsageError
 from hudd.wire import table
 from hudd.wire.messages import Note
 
@@ -35,14 +35,13 @@ def mark(arguments: argparse.Namespace) -> int:
 def forget(arguments: argparse.Namespace) -> int:
     """Take the text of notes from everywhere, for good."""
     if not (arguments.last or arguments.since or arguments.until or arguments.seq is not None):
-        raise ValueError("say what to forget: --last 10m, --since and --until, or --seq N")
+        raise UsageError("Say what to forget: --last 10m, --since and --until, or --seq N.")
     if arguments.last and (arguments.since or arguments.until):
-        raise ValueError("--last excludes --since and --until")
+        raise UsageError("--last excludes --since and --until.")
     if arguments.seq is not None and (arguments.last or arguments.since or arguments.until):
-        raise ValueError("--seq excludes a range of time")
+        raise UsageError("--seq excludes a range of time.")
     now = now_local()
-    since = times.parse_moment(arguments.since, now=now) if arguments.since else None
-    until = times.parse_moment(arguments.until, now=now) if arguments.until else None
+    since, until = times.parse_range(arguments.since, arguments.until, now=now)
     if arguments.last:
         since = now.timestamp() - times.parse_duration(arguments.last)
     with Client(timeout_s=arguments.timeout) as client:
@@ -89,11 +88,9 @@ def export(arguments: argparse.Namespace) -> int:
     """Notes in the form of another program, to a private file or to the output."""
     from hudctl.exports import FORMS  # noqa: PLC0415 - no other verb needs csv
 
-    now = now_local()
-    since = times.parse_moment(arguments.since, now=now) if arguments.since else None
-    until = times.parse_moment(arguments.until, now=now) if arguments.until else None
+    since, until = times.parse_range(arguments.since, arguments.until, now=now_local())
     if arguments.json and arguments.output is None:
-        raise ValueError("--json tells what was written and needs -o FILE; the notes themselves: --format jsonl")
+        raise UsageError("--json tells what was written and needs -o FILE; the notes themselves: --format jsonl.")
     told = {"notes": 0}
     with Client(timeout_s=arguments.timeout) as client:
 

@@ -53,12 +53,13 @@ def local_time(value: object, *, zone: tzinfo | None = None) -> str:
 
 
 def render_note(note: Mapping[str, Any], *, colour: bool = False, width: int = 80, zone: tzinfo | None = None) -> str:
-    """One note: time and source, and the text beside them."""
+    """One note: time, number and source, and the text beside them."""
     return _note(note, Look(colour, width, zone))
 
 
 def _note(note: Mapping[str, Any], look: Look) -> str:
-    head = f"{look.time(note.get('time'))}  {source_name(note)}  "
+    number = f"#{line(note['seq'])}  " if note.get("seq") is not None else ""
+    head = f"{look.time(note.get('time'))}  {number}{source_name(note)}  "
     kind, text = note.get("kind"), clean(note.get("text", "")).strip()
     if kind == "failed":
         text = f"failed: {text}"
@@ -122,11 +123,17 @@ def render_snap_footer(
         source_name(note),
         look.time(note.get("time")),
         ", ".join(part for part in (line(note.get("engine")), line(note.get("model"))) if part),
-        span(total_ms / 1000) if total_ms is not None else "",
+        _took(total_ms),
         money(note.get("cost_microusd")) if note.get("engine") == "service" else "free",
         "cut" if note.get("complete") is False else "",
     ]
     return "\n".join(look.paint(row, "dim") for row in wrap(" · ".join(part for part in parts if part), look.width))
+
+
+def _took(total_ms: float | None) -> str:
+    if total_ms is None:
+        return ""
+    return span(total_ms / 1000) if total_ms >= 100 else f"{max(1, round(total_ms))} ms"
 
 
 def render_config(

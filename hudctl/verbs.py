@@ -5,26 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 from hudctl import render, times
 from hudctl.client import Client
-from hudctl.console import colours, now_local, print_json, width, window
-from hudctl.errors import HudctlError
+from hudctl.console import colours, now_local, print_json, tell, width, window
+from hudctl.errors import HudctlError, UsageError
+from hudctl.waiting import awaited, connection_hindrance, sending_hindrance
 from hudd.wire import table
 from hudd.wire.messages import Note
 
 SCHEMA: Final = 1
 FOLLOW_SHOWS: Final = 10
 """Notes of the past that `follow` begins with, as `tail -f` does."""
-
-
-def print_error(error: HudctlError, *, as_json: bool) -> None:
-    """The sentence on stderr; with --json the object on stdout as well."""
-    if as_json:
-        body = {"code": error.code, "message": error.message, "hint": error.hint, "exit_code": error.exit_code}
-        print_json({"schema": SCHEMA, "error": {**body, "upstream": error.upstream}})
-    print(f"hudctl: {error}", file=sys.stderr)
 
 
 def client_version() -> str:
@@ -42,11 +37,13 @@ def _connect(arguments: argparse.Namespace) -> Client:
     return Client(timeout_s=arguments.timeout)
 
 
+def _check_limit(arguments: argparse.Namespace) -> None:
+    if arguments.limit < 0:
+        raise UsageError(f"--limit is {arguments.limit}; give a whole number, 0 for all.")
+
+
 def _range(arguments: argparse.Namespace) -> tuple[float | None, float | None]:
-    now = now_local()
-    since = times.parse_moment(arguments.since, now=now) if arguments.since else None
-    until = times.parse_moment(arguments.until, now=now) if arguments.until else None
-    return since, until
+    return times.parse_range(arguments.since, arguments.until, now=now_local())
 
 
 def snap(arguments: argparse.Namespace) -> int:
@@ -60,10 +57,13 @@ def snap(arguments: argparse.Namespace) -> int:
     # A terminal that shows the note is not news: its window is ignored while this runs.
     with Client(timeout_s=arguments.timeout, window=window(), streaming=True) as client:
         if arguments.json:
-            print_json({"schema": SCHEMA, "note": client.snap(monitor=arguments.monitor).to_json()})
+            with awaited():
+                note = client.snap(monitor=arguments.monitor)
+            print_json({"schema": SCHEMA, "note": note.to_json()})
             return table.EXIT_OK
         try:
-            note = client.snap(monitor=arguments.monitor, on_delta=show)
+            with awaited():
+                note = client.snap(monitor=arguments.monitor, on_delta=show)
         finally:
             if streamed:
                 print(flush=True)
@@ -86,8 +86,7 @@ def status(arguments: argparse.Namespace) -> int:
 
 def notes(arguments: argparse.Namespace) -> int:
     """Notes of the past, newest first unless reversed."""
-    if arguments.limit < 0:
-        raise ValueError("--limit is a whole number, 0 for all")
+    _check_limit(arguments)
     since, until = _range(arguments)
     with _connect(arguments) as client:
         found = _all_pages(client, arguments, since, until)
@@ -126,6 +125,7 @@ def follow(arguments: argparse.Namespace) -> int:
     """Catch up, then follow; ends by ctrl-C or after --limit notes."""
     from hudctl.feed import Feed  # noqa: PLC0415 - only this verb subscribes
 
+    _check_limit(arguments)
     after = _start_of_follow(arguments)
     printed = 0
     with Feed(after=after, window=window(), streaming=True) as feed:
@@ -145,10 +145,15 @@ def follow(arguments: argparse.Namespace) -> int:
 def _start_of_follow(arguments: argparse.Namespace) -> int:
     """The number to begin after: as asked for, else such that the last ten notes come first."""
     if arguments.after is not None and arguments.since is not None:
-        raise ValueError("--since and --after exclude each other")
-    if arguments.after is not None:
-        return int(arguments.after)
+        raise UsageError("--since and --after exclude each other.")
+    if arguments.after is not None and arguments.after < 0:
+        raise UsageError(f"--after is {arguments.after}; give the number of a note, 0 for all.")
     with Client(timeout_s=5.0) as client:
+        if arguments.after is not None:
+            newest = next((note.seq for note in client.notes(limit=1)), 0)
+            if arguments.after > newest:
+                tell(f"hudctl: The newest note is #{newest}; notes are printed from #{arguments.after + 1} on.")
+            return int(arguments.after)
         if arguments.since is None:
             recent = client.notes(limit=FOLLOW_SHOWS)
             return recent[-1].seq - 1 if recent else 0
@@ -162,13 +167,13 @@ def cost(arguments: argparse.Namespace) -> int:
     if (since, until) != (None, None):
         given.append("since or --until")
     if len(given) > 1:
-        raise ValueError(f"--{given[0]} excludes --{given[1]}")
+        raise UsageError(f"--{given[0]} excludes --{given[1]}.")
     if arguments.json and arguments.csv:
-        raise ValueError("--json excludes --csv")
+        raise UsageError("--json excludes --csv.")
     by = [key.strip() for key in arguments.by.split(",")] if arguments.by else None
     if arguments.estimate:
         if by or arguments.csv:
-            raise ValueError("--estimate excludes --by and --csv")
+            raise UsageError("--estimate excludes --by and --csv.")
         return _estimate(arguments)
     if (since, until) == (None, None):
         now = now_local()
@@ -197,12 +202,10 @@ def _estimate(arguments: argparse.Namespace) -> int:
 
 def errors(arguments: argparse.Namespace) -> int:
     """What went wrong."""
+    _check_limit(arguments)
     since, until = _range(arguments)
     with _connect(arguments) as client:
-        body: dict[str, Any] = {
-            "schema": SCHEMA,
-            "errors": client.errors(since=since, until=until, limit=arguments.limit),
-        }
+        body: dict[str, Any] = {"schema": SCHEMA, "errors": _all_errors(client, since, until, arguments.limit)}
     if arguments.json:
         print_json(body)
     elif body["errors"]:
@@ -212,11 +215,27 @@ def errors(arguments: argparse.Namespace) -> int:
     return table.EXIT_OK
 
 
+def _all_errors(client: Client, since: float | None, until: float | None, limit: int) -> list[dict[str, Any]]:
+    """Newest first, as many as were asked for, 0 for all; the daemon gives them in pages."""
+    found: dict[object, dict[str, Any]] = {}
+    wanted = limit or sys.maxsize
+    while len(found) < wanted:
+        known = len(found)
+        page = client.errors(since=since, until=until, limit=min(wanted, table.REPLAY_PAGE))
+        for error in page:
+            found.setdefault(error["id"], error)
+        if len(page) < table.REPLAY_PAGE or len(found) == known:
+            break
+        # The range ends before its end, and times are cut to milliseconds: those of the same one come again.
+        until = datetime.fromisoformat(page[-1]["time"]).timestamp() + 0.001
+    return list(found.values())[:wanted]
+
+
 def pause(arguments: argparse.Namespace) -> int:
     """For a duration, until a time, or until resumed."""
     params: dict[str, Any] = {"why": arguments.why}
     if arguments.duration and arguments.until:
-        raise ValueError("a duration and --until exclude each other")
+        raise UsageError("A duration and --until exclude each other.")
     if arguments.duration:
         params["for_s"] = times.parse_duration(arguments.duration)
     elif arguments.until:
@@ -234,21 +253,27 @@ def pause(arguments: argparse.Namespace) -> int:
 
 
 def resume(arguments: argparse.Namespace) -> int:
-    """End a pause."""
+    """End a pause, and tell what is still in the way."""
     with _connect(arguments) as client:
+        before = client.status()
         body = client.call("resume")
+        after = client.status()
     if arguments.json:
-        print_json({"schema": SCHEMA, **body})
-    elif body["sending"]["allowed"]:
-        print("Resumed.")
-    else:
-        print(f"Resumed, but nothing is sent yet: {', '.join(body['sending']['reasons'])}.")
+        told = {name: after.get(name) for name in ("connection", "sentence", "next_try_s")}
+        print_json({"schema": SCHEMA, **body, **told, "was_paused": bool(before.get("pause"))})
+        return table.EXIT_OK
+    text = "Resumed." if before.get("pause") else "Nothing was paused."
+    if sentence := connection_hindrance(after):
+        text += f" hudd is not connected: {sentence}"
+    if sentence := sending_hindrance(after):
+        text += f" {sentence}"
+    print(text)
     return table.EXIT_OK
 
 
 def wait(arguments: argparse.Namespace) -> int:
     """Wait for a state; exit 5 when it did not come in time."""
-    with _connect(arguments) as client:
+    with _connect(arguments) as client, awaited(of_sending=arguments.goal != "connected"):
         body = client.call("wait", **{"for": arguments.goal})
     if arguments.json:
         print_json({"schema": SCHEMA, **body})
@@ -260,7 +285,7 @@ def wait(arguments: argparse.Namespace) -> int:
 def config(arguments: argparse.Namespace) -> int:
     """Every setting; the default file works without a daemon."""
     if arguments.default:
-        return _run_hudd("--print-default-config")
+        return _default_config(as_json=arguments.json)
     with _connect(arguments) as client:
         body = client.call("config")
     if arguments.json:
@@ -298,6 +323,8 @@ def trial(arguments: argparse.Namespace) -> int:
     """The minute of ``hudctl try``."""
     from hudctl.trial import run_trial  # noqa: PLC0415 - only this verb starts processes
 
+    if arguments.pictures is not None and not Path(arguments.pictures).is_dir():
+        raise UsageError(f"--pictures {arguments.pictures} is no folder; give one with pictures in it.")
     return run_trial(seconds=arguments.seconds, pictures=arguments.pictures, as_json=arguments.json)
 
 
@@ -314,10 +341,18 @@ def _keeping(arguments: argparse.Namespace) -> int:
     }[arguments.verb](arguments)
 
 
-def _run_hudd(*flags: str) -> int:
+def _default_config(*, as_json: bool) -> int:
     import subprocess  # noqa: PLC0415 - only for what lives in the daemon's package
 
-    return subprocess.run([sys.executable, "-m", "hudd", *flags], check=False).returncode
+    command = [sys.executable, "-m", "hudd", "--print-default-config"]
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, encoding="utf-8")
+    if done.returncode:
+        raise HudctlError("hudd did not print its default settings.", hint="Its own words are above.")
+    if as_json:
+        print_json({"schema": SCHEMA, "default": done.stdout})
+    else:
+        print(done.stdout, end="")
+    return table.EXIT_OK
 
 
 VERBS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {

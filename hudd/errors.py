@@ -20,6 +20,7 @@ Every message is one sentence for a person: what went wrong, and after a semicol
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 EXIT_OK = 0
@@ -29,6 +30,18 @@ EXIT_UNAVAILABLE = 69
 EXIT_STORAGE = 74
 EXIT_PERMISSIONS = 77
 EXIT_SETTINGS = 78
+
+
+def cause_and_remedy(sentence: str) -> tuple[str, str]:
+    """Split a sentence into cause and remedy, which stands behind the last semicolon; a remedy of '' is none.
+
+    A semicolon inside of quotes is part of a name.
+    """
+    cause, mark, remedy = sentence.rpartition("; ")
+    opened, closed = len(re.findall(r"(?<!\w)'", cause)), len(re.findall(r"'(?!\w)", cause))
+    if not mark or not remedy or cause.count('"') % 2 or cause.count("`") % 2 or opened != closed:
+        return sentence, ""
+    return f"{cause}.", remedy if remedy.startswith("hudd ") else f"{remedy[0].upper()}{remedy[1:]}"
 
 
 class HuddError(Exception):

@@ -39,6 +39,7 @@ from hudd.flow.delivery import Delivery
 from hudd.flow.eyes import Eyes
 from hudd.flow.keeping import Keeping, Rules
 from hudd.flow.mailbox import Mailbox
+from hudd.flow.overdue import Overdue
 from hudd.flow.paced import PacedMailbox
 from hudd.flow.pauses import Pauses
 from hudd.flow.spending import QUESTION_OVERHEAD_TOKENS, Limits, Spending
@@ -273,7 +274,13 @@ class House:
             more=self.keeping.handlers(),
         )
         self.server = CommandServer(
-            control_socket(self.environ), commands.handlers(), clock=self.clock, context=self.context
+            control_socket(self.environ),
+            commands.handlers(),
+            clock=self.clock,
+            context=self.context,
+            overdue=Overdue(
+                self.conversation.status, self.capture.facts, self.facts, lambda: self.announcer.last_errors
+            ),
         )
 
     # What others ask for, and what they are told

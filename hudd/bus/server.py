@@ -19,10 +19,10 @@ import zmq
 from hudd.bus.sockets import MAX_REQUEST_BYTES, REPLY_LINGER_MS, REPLY_QUEUE, REQUEST_QUEUE, Context, LoopSocket
 from hudd.bus.sockets import new_context as _new_context
 from hudd.clock import Clock
-from hudd.errors import CommandError, HuddError
+from hudd.errors import CommandError, HuddError, cause_and_remedy
 from hudd.wire.codec import Refusal, RequestFrame, RequestId, encode_error, encode_result, parse_request, split_envelope
 from hudd.wire.params import ParamError, check_params
-from hudd.wire.table import DEFAULT_DEADLINE_MS, METHOD_BY_NAME
+from hudd.wire.table import DEFAULT_DEADLINE_MS, METHOD_BY_NAME, Method
 
 MAX_IN_FLIGHT: Final = 64
 MAX_IN_FLIGHT_PER_PEER: Final = 8
@@ -91,10 +91,17 @@ class CommandServer:
             caller is answered ``E_DEADLINE`` and the handler is cancelled: work that others share must be shielded.
         clock: For deadlines.
         context: Shared with the note socket; None for one of its own.
+        overdue: Says of a request whose deadline passed what it waited for; None where there is nothing to say.
     """
 
     def __init__(
-        self, path: Path, handlers: Mapping[str, Handler], *, clock: Clock, context: Context | None = None
+        self,
+        path: Path,
+        handlers: Mapping[str, Handler],
+        *,
+        clock: Clock,
+        context: Context | None = None,
+        overdue: Callable[[Request], CommandError | None] = lambda _: None,
     ) -> None:
         unknown = sorted(set(handlers) - set(METHOD_BY_NAME))
         if unknown:
@@ -102,6 +109,7 @@ class CommandServer:
         self._path = path
         self._handlers = dict(handlers)
         self._clock = clock
+        self._overdue = overdue
         self._context = context
         self._own_context: Context | None = None
         self._socket: LoopSocket | None = None
@@ -229,22 +237,29 @@ class CommandServer:
         try:
             params = check_params(METHOD_BY_NAME[frame.method], frame.params)
         except ParamError as error:
-            self._reply(envelope, encode_error(frame.id, "E_ARGS", str(error)))
+            hint = _takes(METHOD_BY_NAME[frame.method])
+            self._reply(envelope, encode_error(frame.id, "E_ARGS", str(error), hint=hint))
             return
         remaining_s = self._remaining_s(params)
         if remaining_s <= 0:
             self._counters["expired"] += 1
             message = "The deadline had passed when the request came; it was not run."
-            self._reply(envelope, encode_error(frame.id, "E_DEADLINE", message))
+            hint = "Send it again with a new sent_at."
+            self._reply(envelope, encode_error(frame.id, "E_DEADLINE", message, hint=hint))
             return
         if self._stopping:
-            self._reply(envelope, encode_error(frame.id, "E_STATE", "hudd is stopping."))
+            self._reply(envelope, _stopping(frame.id))
             return
         peer = envelope[0]
         if self.in_flight() >= MAX_IN_FLIGHT or self._per_peer[peer] >= MAX_IN_FLIGHT_PER_PEER:
             self._counters["busy"] += 1
-            message = "Too many requests are in flight."
-            self._reply(envelope, encode_error(frame.id, "E_BUSY", message, retry_after_ms=BUSY_RETRY_MS))
+            refused = CommandError(
+                "E_BUSY",
+                "Too many requests are in flight.",
+                hint="Await a reply before you send another request.",
+                retry_after_ms=BUSY_RETRY_MS,
+            )
+            self._reply(envelope, _refusal(frame.id, refused))
             return
         request = Request(frame.method, params, self._clock.monotonic() + remaining_s, peer.hex())
         self._per_peer[peer] += 1
@@ -285,17 +300,20 @@ class CommandServer:
                 self._reply(envelope, _outcome(request, request_id, work))
             else:
                 self._counters["expired"] += 1
-                self._reply(envelope, encode_error(request_id, "E_DEADLINE", "The deadline passed first."))
+                late = self._overdue(request) or CommandError(
+                    "E_DEADLINE", "The deadline passed first.", hint="Ask again with a longer deadline_ms."
+                )
+                self._reply(envelope, _refusal(request_id, late))
         except asyncio.CancelledError:
-            self._reply(envelope, encode_error(request_id, "E_STATE", "hudd is stopping."))
+            self._reply(envelope, _stopping(request_id))
             raise
         finally:
             alarm.cancel()
             work.cancel()
             await asyncio.gather(work, alarm, return_exceptions=True)
-            late = None if work.cancelled() else work.exception()
-            if answered_early and late is not None and not isinstance(late, HuddError):
-                _log.error("The command %s failed after its deadline.", request.method, exc_info=late)
+            failure = None if work.cancelled() else work.exception()
+            if answered_early and failure is not None and not isinstance(failure, HuddError):
+                _log.error("The command %s failed after its deadline.", request.method, exc_info=failure)
 
     def _reply(self, envelope: list[bytes], body: bytes) -> None:
         frames = [*envelope, body]
@@ -341,6 +359,24 @@ async def _call(handler: Handler, request: Request) -> Mapping[str, Any]:
     return await handler(request)
 
 
+def _refusal(request_id: RequestId, error: CommandError) -> bytes:
+    """An error as it is sent: a remedy that stands in the sentence becomes the hint."""
+    message, hint = (error.message, error.hint) if error.hint else cause_and_remedy(error.message)
+    return encode_error(
+        request_id, error.code, message, hint=hint, retry_after_ms=error.retry_after_ms, upstream=error.upstream
+    )
+
+
+def _stopping(request_id: RequestId) -> bytes:
+    return _refusal(request_id, CommandError("E_STATE", "hudd is stopping.", hint="Ask again when it runs."))
+
+
+def _takes(method: Method) -> str:
+    """The parameters of a method, for a caller that got one wrong."""
+    names = ", ".join(f"{param.name} (required)" if param.required else param.name for param in method.params)
+    return f"{method.name} takes {names or 'no parameters of its own'}."
+
+
 def _outcome(request: Request, request_id: RequestId, work: asyncio.Future[Mapping[str, Any]]) -> bytes:
     """The reply for a handler that ended."""
     if work.cancelled():
@@ -352,15 +388,8 @@ def _outcome(request: Request, request_id: RequestId, work: asyncio.Future[Mappi
         except (TypeError, ValueError, RecursionError) as unfit:
             error = unfit
     if isinstance(error, CommandError):
-        return encode_error(
-            request_id,
-            error.code,
-            error.message,
-            hint=error.hint,
-            retry_after_ms=error.retry_after_ms,
-            upstream=error.upstream,
-        )
+        return _refusal(request_id, error)
     if isinstance(error, HuddError):
-        return encode_error(request_id, error.wire_code, error.message, hint=error.hint)
+        return _refusal(request_id, CommandError(error.wire_code, error.message, hint=error.hint))
     _log.error("The command %s failed.", request.method, exc_info=error)
     return encode_error(request_id, "E_INTERNAL", f"{request.method} failed by a mistake in hudd; its log has more.")

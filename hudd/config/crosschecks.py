@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -18,10 +19,30 @@ PROFILES: Final = ("coding", "meeting", "accessibility")
 _SOURCES: Final = ("auto", "mss")
 
 
-def problems(settings: Settings, wrong: frozenset[str]) -> list[str]:
-    """One sentence for each check that fails; checks that lean on a key in ``wrong`` are left out."""
-    sentences = [check(settings) for needed, check in CHECKS if not wrong & set(needed)]
-    return [sentence for sentence in sentences if sentence]
+def problems(settings: Settings, wrong: frozenset[str], places: Mapping[str, str] | None = None) -> list[str]:
+    """One sentence for each check that fails; checks that lean on a key in ``wrong`` are left out.
+
+    Args:
+        settings: All of them.
+        wrong: ``section.key`` of those that were refused by themselves.
+        places: ``section.key`` → the variable or flag that set it; named instead of the key.
+    """
+    sentences: list[str] = []
+    for needed, check in CHECKS:
+        sentence = "" if wrong & set(needed) else check(settings)
+        if sentence:
+            sentences.append(_with_places(sentence, needed, places or {}))
+    return sentences
+
+
+def _with_places(sentence: str, needed: tuple[str, ...], places: Mapping[str, str]) -> str:
+    for path in needed:
+        section, _, name = path.partition(".")
+        if path in places:
+            sentence = sentence.replace(f"[{section}] {name}", places[path])
+            # The second key of a sentence stands there without its section.
+            sentence = re.sub(rf"(?<![\w.]){name}\b", places[path], sentence) if "_" in name else sentence
+    return sentence
 
 
 def is_loopback(host: str) -> bool:

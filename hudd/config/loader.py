@@ -21,8 +21,9 @@ from hudd.errors import SettingsError
 from hudd.wire.endpoints import EndpointError, UnsafeFolderError, notes_socket
 
 KEY_VARIABLE: Final = "HUDD_REALTIME_KEY"
-OTHER_VARIABLES: Final = ("HUDD_RUNTIME_DIR", "HUDD_STATE_DIR", "HUDD_CONFIG", KEY_VARIABLE, "HUDD_DOSE")
+OTHER_VARIABLES: Final = ("HUDD_RUNTIME_DIR", "HUDD_STATE_DIR", "HUDD_CONFIG", KEY_VARIABLE)
 """Names that begin with ``HUDD_`` and are no setting."""
+_PASSED_OVER: Final = frozenset({*OTHER_VARIABLES, "HUDD_DOSE"})  # the last is for the tests alone: never suggested
 
 _LARGEST_FILE_BYTES: Final = 1 << 20
 _MOST_PROBLEMS: Final = 50
@@ -66,6 +67,11 @@ class _Gathering:
             end = "" if str(problem).endswith("?") else "."
             self.problems.append(f"{place} is {_MASK if key.secret else show(value)}; it {problem}{end}")
 
+    def places(self) -> dict[str, str]:
+        """Where a person set a value, if not in the file: ``section.key`` → the variable or the flag."""
+        named = {path: self.keys[path].flag if origin == "flag" else origin for path, origin in self.origins.items()}
+        return {path: place for path, place in named.items() if place != "file"}
+
     def unknown(self, sentence: str, word: str, known: list[str]) -> None:
         """Report a name that nobody knows; near names are looked up for the first few only, it takes time."""
         meant = did_you_mean(word, known) if len(self.problems) < _MOST_PROBLEMS else ""
@@ -91,7 +97,7 @@ def load(*, config: Path | None, environ: Mapping[str, str], flags: Mapping[str,
     _choose_engine(gathering, environ, notes)
     _check_paths(gathering, environ)
     settings = _build(gathering.values)
-    gathering.problems += crosschecks.problems(settings, frozenset(gathering.wrong))
+    gathering.problems += crosschecks.problems(settings, frozenset(gathering.wrong), gathering.places())
     if gathering.problems:
         raise SettingsError(_limited(gathering.problems))
     origins = {path: gathering.origins.get(path, "default") for path in gathering.keys}
@@ -216,7 +222,7 @@ def _bare(name: str) -> str:
 def _from_environment(gathering: _Gathering, environ: Mapping[str, str]) -> None:
     by_variable = {key.variable: key for key in gathering.keys.values()}
     known = [*by_variable, *OTHER_VARIABLES]
-    for name in sorted(name for name in environ if name.startswith("HUDD_") and name not in OTHER_VARIABLES):
+    for name in sorted(name for name in environ if name.startswith("HUDD_") and name not in _PASSED_OVER):
         key = by_variable.get(name)
         if key is not None:
             gathering.take(key, environ[name], place=name, origin=name, plain=True)

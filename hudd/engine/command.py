@@ -158,7 +158,8 @@ async def _serve_until_told(options: EngineOptions, *, watch_stdin: bool) -> Non
     if watch_stdin:
         # A terminal or systemd signals the whole group: the parent still finishes its work with us, and then closes
         # our stdin. Only a parent that does not is ended by the signal alone.
-        loop.add_signal_handler(signal.SIGINT, lambda: None)
+        for number in (signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, lambda: None)
         loop.add_signal_handler(signal.SIGTERM, lambda: loop.call_later(PARENT_GRACE_S, told.set))
         _watch_stdin(loop, told)
     else:

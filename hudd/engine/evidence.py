@@ -22,6 +22,8 @@ class Line(Protocol):
     def width(self) -> int: ...
     @property
     def height(self) -> int: ...
+    @property
+    def confidence(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ _NAMES: Final = re.compile(
 )
 _TITLE: Final = re.compile(r"[^\W\d_]{3}.* [-\u2013\u2014] .*[^\W\d_]{3}")
 _HEADING_RATIO: Final = 1.4
+_HEADING_CONFIDENCE: Final = 0.9  # a title speaks for the whole screen; a misread one is worse than none
 
 
 def find_evidence(lines: Sequence[Line], height: int) -> Evidence:
@@ -173,7 +176,7 @@ def find_evidence(lines: Sequence[Line], height: int) -> Evidence:
 
 def find_title(lines: Sequence[Line], height: int) -> str:
     """The text of a window's title line at the top, such as ``notes.txt - Editor``; empty when none stands there."""
-    at_top = (line for line in lines if line.top < 0.06 * height)
+    at_top = (line for line in lines if line.top < 0.06 * height and line.confidence >= _HEADING_CONFIDENCE)
     top = [line for line in at_top if _TITLE.search(line.text) and _mostly_letters(line.text)]
     named = [line for line in top if _NAMES.search(line.text)]
     for line in sorted(named or top, key=lambda one: (one.top, -one.width)):
@@ -191,7 +194,9 @@ def find_heading(lines: Sequence[Line]) -> str:
     headings = [
         line
         for line in wordy
-        if line.height >= _HEADING_RATIO * common_height and line.width / len(line.text) >= 1.3 * common_width
+        if line.confidence >= _HEADING_CONFIDENCE
+        and line.height >= _HEADING_RATIO * common_height
+        and line.width / len(line.text) >= 1.3 * common_width
     ]
     # A box drawn around a plain line makes it tall, but not its letters wide; both have to stand out.
     return trimmed(max(headings, key=lambda line: (line.height, len(line.text))).text) if headings else ""

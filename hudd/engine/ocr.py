@@ -22,9 +22,10 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
+from hudd.engine.agreement import agreed
 from hudd.engine.errors import ReaderError
 from hudd.engine.findings import Area, TextLine
-from hudd.engine.picture import Grey, Page, cut, dark_on_white, find_segments, same_strip
+from hudd.engine.picture import Grey, Page, clearest, cut, dark_on_white, find_segments, same_strip
 from hudd.engine.reading import Sheet
 from hudd.engine.reading import TextReader as AnyTextReader
 
@@ -41,10 +42,11 @@ READERS: Final = ("auto", "tesserocr", "rapidocr", "none")
 
 
 class GreySheet:
-    """The sheet of both libraries: grey pixels and found lines."""
+    """The sheet of both libraries: grey pixels, red ones when there are colours, and found lines."""
 
-    def __init__(self, grey: Grey, areas: Sequence[Area]) -> None:
+    def __init__(self, grey: Grey, areas: Sequence[Area], red: Grey | None = None) -> None:
         self.grey = grey
+        self.red = red
         self.areas: Sequence[Area] = tuple(areas)
 
     def shows_same(self, area: Area, before: Sheet, area_before: Area) -> bool:
@@ -77,13 +79,14 @@ class NoReader:
 
 def _grey_sheet(page: Page) -> GreySheet:
     grey = np.asarray(page.grey, dtype=np.uint8)
-    return GreySheet(grey, find_segments(grey))
+    red = None if page.red is None else np.asarray(page.red, dtype=np.uint8)
+    return GreySheet(grey, find_segments(grey), red)
 
 
-def _grey_of(sheet: Sheet) -> Grey:
+def _own(sheet: Sheet) -> GreySheet:
     if not isinstance(sheet, GreySheet):
         raise ReaderError("A sheet of another reader was handed over.")
-    return sheet.grey
+    return sheet
 
 
 class TesserReader:
@@ -112,12 +115,15 @@ class TesserReader:
         return _grey_sheet(page)
 
     def read_lines(self, sheet: Sheet, areas: Sequence[Area], deadline_s: float) -> list[tuple[TextLine, ...] | None]:
-        grey = _grey_of(sheet)
-        return _share(areas, [partial(self._read_one, engine, grey) for engine in self._engines], deadline_s)
+        own = _own(sheet)
+        return _share(areas, [partial(self._read_one, engine, own) for engine in self._engines], deadline_s)
 
-    def _read_one(self, engine: Any, grey: Grey, area: Area) -> tuple[TextLine, ...]:
-        strip = Image.fromarray(dark_on_white(grey, area, CUT_MARGIN_PX))
+    def _read_one(self, engine: Any, sheet: GreySheet, area: Area) -> tuple[TextLine, ...]:
+        strip = Image.fromarray(dark_on_white(clearest(sheet.grey, sheet.red, area), area, CUT_MARGIN_PX))
         scale = min(MAX_ENLARGEMENT, max(0.5, READ_HEIGHT_PX / area.height))
+        return agreed(lambda part: self._read_strip(engine, strip, area, part * scale))
+
+    def _read_strip(self, engine: Any, strip: Image.Image, area: Area, scale: float) -> tuple[TextLine, ...]:
         strip = strip.resize(
             (max(1, round(strip.width * scale)), max(1, round(strip.height * scale))), Image.Resampling.BICUBIC
         )
@@ -143,9 +149,9 @@ def lines_of_tsv(tsv: str, origin: tuple[int, int], scale: float) -> tuple[TextL
         rows.setdefault((cells[2], cells[3], cells[4]), []).append(word)
     lines: list[TextLine] = []
     for words in rows.values():
-        while words and _is_stray(words[0]):
+        while words and _is_stray(words[0]) and not _are_one_number(words[:2]):
             words.pop(0)
-        while words and _is_stray(words[-1]):
+        while words and _is_stray(words[-1]) and not _are_one_number(words[-2:]):
             words.pop()
         if not words:
             continue
@@ -155,7 +161,7 @@ def lines_of_tsv(tsv: str, origin: tuple[int, int], scale: float) -> tuple[TextL
         right, bottom = max(word[4] for word in words), max(word[5] for word in words)
         lines.append(
             TextLine(
-                text=_SLASHED_ZERO.sub("0", " ".join(word[0] for word in words)),
+                text=mended(" ".join(word[0] for word in words)),
                 left=max(0, origin[0] + round((left - WHITE_MARGIN_PX) / scale)),
                 top=max(0, origin[1] + round((top - WHITE_MARGIN_PX) / scale)),
                 width=max(1, round((right - left) / scale)),
@@ -166,8 +172,23 @@ def lines_of_tsv(tsv: str, origin: tuple[int, int], scale: float) -> tuple[TextL
     return tuple(lines)
 
 
+def mended(text: str) -> str:
+    """Put right what recognition always gets wrong: slashed zeros, dots and dashes between words, letters in hashes."""
+    text = _LONE_MARK.sub("-", _SLASHED_ZERO.sub("0", text))
+    return _HASH.sub(lambda found: found[0].translate(_HASH_DIGITS), text)
+
+
+_LONE_MARK: Final = re.compile(r"(?<=\w )(?:\u00ab-?|-\u00ab|-?\u00bb)(?= \w)")
+# Digits in two places at least: a name such as label24 is no hash. Between dots, as git prints ranges.
+_HASH: Final = re.compile(r"(?<![^\s\[(.'\u2018])(?=[a-f]*\d+[a-flIO]+\d)[\da-flIO]{7,40}(?![^\s\]).,:;'])")
+_HASH_DIGITS: Final = str.maketrans("lIO", "110")
 _SLASHED_ZERO: Final = re.compile(r"(?<![^\s\d(])@(?=\d?[:.]\d)|(?<=\d)@(?=[\s\d]|$)")  # Tesseract takes it for an @
 _MARKS: Final = frozenset("®©°•»«|@=_\u2014~\u2018\u2019'¥><")  # what Tesseract makes of icons, arrows and borders
+
+
+def _are_one_number(words: Sequence[tuple[str, float, int, int, int, int]]) -> bool:
+    """True for ``1 920`` and ``1 test``: a figure at an end is doubted as part of its line, never left out of it."""
+    return words[0][0].isdigit() or words[-1][0].isdigit()
 
 
 def _is_stray(word: tuple[str, float, int, int, int, int]) -> bool:
@@ -205,16 +226,17 @@ class RapidReader:
         return _grey_sheet(page)
 
     def read_lines(self, sheet: Sheet, areas: Sequence[Area], deadline_s: float) -> list[tuple[TextLine, ...] | None]:
-        grey = _grey_of(sheet)
-        return _share(areas, [partial(self._read_one, engine, grey) for engine in self._engines], deadline_s)
+        own = _own(sheet)
+        return _share(areas, [partial(self._read_one, engine, own) for engine in self._engines], deadline_s)
 
-    def _read_one(self, engine: Any, grey: Grey, area: Area) -> tuple[TextLine, ...]:
+    def _read_one(self, engine: Any, sheet: GreySheet, area: Area) -> tuple[TextLine, ...]:
         longest = LONGEST_STRIP * area.height
         texts: list[str] = []
         scores: list[float] = []
         for left in range(area.left, area.left + area.width, longest):
             part = Area(left, area.top, min(longest, area.left + area.width - left), area.height)
-            strip = np.repeat(dark_on_white(grey, part, CUT_MARGIN_PX)[:, :, None], 3, axis=2)
+            plane = clearest(sheet.grey, sheet.red, part)
+            strip = np.repeat(dark_on_white(plane, part, CUT_MARGIN_PX)[:, :, None], 3, axis=2)
             found = engine(strip, use_det=False, use_cls=False, use_rec=True)
             for text, score in zip(found.txts or (), found.scores or (), strict=True):
                 if text.strip():

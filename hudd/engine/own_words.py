@@ -54,13 +54,16 @@ _TRIAL_REST: Final = (
 
 _DIGIT: Final = r"[\dOQolIi|SsBZ@?]"  # what recognition makes of digits
 _TIME: Final = rf"{_DIGIT}{{2}}\S?\s?{_DIGIT}{{2}}\S?\s?{_DIGIT}{{2}}\s+[A-Z+-][A-Za-z\d:]{{1,5}}\b"
+_NUMBER: Final = rf"(?:[#H]\s?\S{{1,7}}|\S{{0,2}}{_DIGIT}{{1,6}})"  # #1042, of which letters may be misread
 _PREFIX: Final = re.compile(
-    rf"^\W{{0,3}}[JlI]?{_TIME}(?:\s+\S+(?:\s\S{{1,2}})??(?:\s+|$))?(?:(?:unchanged|failed):\s*)?"
+    rf"^\W{{0,3}}[JlI]?{_TIME}(?:\s+{_NUMBER}(?=\s|$))?(?:\s+\S+(?:\s\S{{1,2}})??(?:\s+|$))?(?:(?:unchanged|failed):\s*)?"
 )
+# Time, number and source: nobody else begins a line so, whatever follows.
+_NUMBERED: Final = re.compile(rf"^\W{{0,3}}[JlI]?{_TIME}\s+[#H]\s?{_DIGIT}+(?:\s|$)")
 _FOOTER: Final = re.compile(rf"(?:#|H)\s?{_DIGIT}+\b.*{_TIME}.*\b[l1I|]oca[l1I|]\b")
 _FOOTER_WRITER: Final = skeleton("local, hudd-local")
 _FOOTER_BEGIN: Final = re.compile(rf"^\W*[#H]?\s?{_DIGIT}+\b")
-_FOOTER_END: Final = re.compile(r"^\W*(?:[\d.,\u00ae@O]+|(?:[\d.,\u00ae@O]+ )?s\b.*|free|cut)\W*$")
+_FOOTER_END: Final = re.compile(r"^\W*(?:[\d.,\u00ae@O]+|(?:[\d.,\u00ae@O]+ )?m?s\b.*|free|cut)\W*$")
 _LEAD: Final = re.compile(r"\b(?:New|New error|It reads|Still shown|It shows an error)\s?[:;.?t]\s?['\"\u2018-\u201f]")
 
 _Row = tuple[TextLine, ...]
@@ -172,7 +175,8 @@ def _rows_by_form(block: Sequence[_Row], footers: set[TextLine]) -> set[int]:
         text = _text(row)
         prefix = _PREFIX.match(text)
         if prefix is not None:
-            head = row[0] if _begins_as_ours(_with_next(block, index)[prefix.end() :].lstrip()) else None
+            ours = _NUMBERED.match(text) or _begins_as_ours(_with_next(block, index)[prefix.end() :].lstrip())
+            head = row[0] if ours else None
         elif head is not None and row[0].left < head.left + 2.5 * _letter_width(head):
             head = None
         if head is not None:
@@ -211,7 +215,7 @@ def _share(letters: str, known: Sequence[frozenset[str]]) -> float:
 
 
 def _bears_mark(text: str) -> bool:
-    return bool(_LEAD.search(text)) or _holds(skeleton(text), _MARKS)
+    return bool(_NUMBERED.match(text) or _LEAD.search(text)) or _holds(skeleton(text), _MARKS)
 
 
 def _begins_as_ours(text: str) -> bool:

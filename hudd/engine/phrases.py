@@ -62,6 +62,11 @@ _STRAY_BEFORE: Final = re.compile(
 _STRAY_AFTER: Final = re.compile(
     r"(?<=[\w.!?):'\]])(?: ?[|\\\u00b4\u00ae\u00a9\u2022\u00ac(\[{]| [_^`=<>~\u00b0\u2013\u2014])+$"
 )
+# A cursor behind a prompt, or behind the command after it, is read as a bracket or a narrow letter or two.
+_CURSOR_AT_PROMPT: Final = re.compile(
+    r"^(\S{0,60}(?: :\S{0,60})?[:~\w\])] ?[$#%\u276f\u279c]) ?(?:\[\]|[\]\[|IilJj]|ff|fj|ij|fl)$"
+)
+_CURSOR_AT_COMMAND: Final = re.compile(r"^([^\[]{0,60}[:~\w\])] ?[$#%\u276f\u279c] [^\[]*?) ?\]$")
 _PAIRS: Final = {"[": "]", "(": ")", "{": "}", "'": "'"}
 
 
@@ -72,6 +77,7 @@ def clean(text: str) -> str:
     """
     text = "".join(c if c.isprintable() else " " for c in text)
     text = " ".join(re.sub(_QUOTE_MARKS, "'", text).split())
+    text = _CURSOR_AT_COMMAND.sub(r"\1", _CURSOR_AT_PROMPT.sub(r"\1", text))
     before = ""
     while text != before:
         before = text

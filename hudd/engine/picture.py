@@ -36,15 +36,20 @@ MIN_LINE_PX: Final = 5
 BORDER_REACH_PX: Final = 3  # how far inside a line's ends a window's border may stand
 HEADING_STEP: Final = 4  # so much smaller, the largest headings have the size of plain text
 MIN_DENSITY: Final = 0.07  # share of jumps inside a line of text; boxes and ramps have less
+PAPER_MARGIN_PX: Final = 2
+PAPER_STEP: Final = 70  # grey levels between the backgrounds of two windows
+RED_IS_BETTER: Final = 1.25
+WEAK_SIDE: Final = 0.75  # a shadow holds less ink than the letters that cast it
 VALLEY: Final = 0.25  # rows of a tall piece with fewer jumps than this share of its strong rows part two lines
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A decoded picture: grey at full size for reading, a small coloured one for the facts."""
+    """A decoded picture: grey and red at full size for reading, a small coloured one for the facts."""
 
     grey: Image.Image
     small: Image.Image
+    red: Image.Image | None = None
 
     @property
     def width(self) -> int:
@@ -78,6 +83,7 @@ def decode(data: bytes, media_type: str) -> Page:
                     raise PictureError(f"The picture has {image.width}x{image.height} pixels, too many to read.")
                 plain = image if image.mode in ("RGB", "L") else image.convert("RGBA").convert("RGB")
                 grey = plain.convert("L")
+                red = plain.getchannel("R") if plain.mode == "RGB" else None
                 small = plain.reduce(max(1, plain.width // 240)).convert("RGB")
     except UnidentifiedImageError as error:
         raise PictureError(f"The bytes are no {kind} picture.") from error
@@ -85,7 +91,7 @@ def decode(data: bytes, media_type: str) -> Page:
         raise PictureError("The picture has too many pixels to read.") from error
     except (OSError, ValueError, SyntaxError, EOFError) as error:  # what Pillow's decoders raise on damaged files
         raise PictureError(f"The {kind} picture is damaged: {error}.") from error
-    return Page(grey, small)
+    return Page(grey, small, red)
 
 
 def facts_of(page: Page, before: Page | None) -> PictureFacts:
@@ -164,8 +170,35 @@ def find_segments(grey: Grey) -> list[Area]:
     """
     step = max(1, grey.shape[1] // 1440)  # big screens are drawn at 2x or more: look at every second pixel
     areas = with_headings(_segments_at(grey, step), _segments_at(grey, HEADING_STEP * step), BORDER_PX * step * 3 // 4)
+    areas = [part for area in areas for part in _split_at_papers(grey, area)]
     areas.sort(key=lambda a: (a.top, a.left))
     return areas
+
+
+def _split_at_papers(grey: Grey, area: Area) -> list[Area]:
+    """Part a line where its background changes for good: the edge of a window that covers another one.
+
+    Only the margins above and below the line are looked at, which letters do not fill; both have to change.
+    """
+    reach, room = 2 * area.height, PAPER_MARGIN_PX
+    if area.width < 2 * reach or area.top < room or area.top + area.height + room > grey.shape[0]:
+        return [area]
+    across = slice(area.left, area.left + area.width)
+    above = grey[area.top - room : area.top, across].astype(np.int16)
+    below = grey[area.top + area.height : area.top + area.height + room, across].astype(np.int16)
+    rows = np.stack([np.median(above, axis=0), np.median(below, axis=0)])
+    papers = np.median(np.lib.stride_tricks.sliding_window_view(rows, reach, axis=1), axis=2)
+    changes = np.abs(papers[:, reach:] - papers[:, :-reach]).min(axis=0)  # from the left to the right of each place
+    if not changes.size or float(changes.max()) <= PAPER_STEP:
+        return [area]
+    first = int(changes.argmax())
+    near = first + reach // 2
+    edge = near + 1 + int(np.abs(np.diff(rows[:, near : first + 2 * reach])).sum(axis=0).argmax())
+    if min(edge, area.width - edge) < area.height:
+        return [area]
+    left = Area(area.left, area.top, edge, area.height)
+    right = Area(area.left + edge, area.top, area.width - edge, area.height)
+    return [*_split_at_papers(grey, left), *_split_at_papers(grey, right)]
 
 
 def _segments_at(grey: Grey, step: int) -> list[Area]:
@@ -208,11 +241,26 @@ def same_strip(now: Grey, before: Grey) -> bool:
     return largest <= 0.3 * contrast and float(difference.mean()) <= 0.06 * contrast
 
 
+def clearest(grey: Grey, red: Grey | None, area: Area) -> Grey:
+    """The plane on which a line stands out most: red where it is clearly better than grey.
+
+    To grey, red letters on black are dim, and white ones on the light blue of a title as well.
+    """
+    if red is None:
+        return grey
+    return red if _contrast(cut(red, area)) > RED_IS_BETTER * _contrast(cut(grey, area)) else grey
+
+
+def _contrast(strip: Grey) -> float:
+    paper = int(np.bincount(strip.ravel(), minlength=256).argmax())
+    return float(np.percentile(np.abs(strip.astype(np.int16) - paper), 97))
+
+
 def dark_on_white(grey: Grey, area: Area, margin_px: int = 3) -> Grey:
     """Cut a line out and make it dark on white, each word stretched to full contrast, whatever its colours were."""
     strip = cut(grey, area, margin_px)
     paper = int(np.bincount(strip.ravel(), minlength=256).argmax())
-    ink = np.abs(strip.astype(np.int16) - paper).astype(np.float32)
+    ink = _without_shadows(strip.astype(np.float32) - paper, area.height)
     _wipe_borders(ink, margin_px + BORDER_REACH_PX)
     columns = np.sort(ink, axis=0)[-min(2, ink.shape[0])]
     reach = (2 * area.height) | 1
@@ -221,6 +269,22 @@ def dark_on_white(grey: Grey, area: Area, margin_px: int = 3) -> Grey:
     sums = np.concatenate([np.zeros(1), np.cumsum(np.pad(peaks, pad, mode="edge"))])
     strength = np.maximum((sums[reach:] - sums[:-reach]) / reach, 40.0)  # below 40 levels it is noise, not dim text
     return (255.0 - np.minimum(255.0, ink * (255.0 / strength))).astype(np.uint8)
+
+
+def _without_shadows(difference: npt.NDArray[np.float32], height: int) -> npt.NDArray[np.float32]:
+    """Ink of a strip: what is brighter than the paper or what is darker, whichever is more around a place.
+
+    A title's light letters often cast a dark shadow, which would make other letters of them. Where both sides hold
+    about as much, two inks stand on one paper and both count.
+    """
+    light, dark = np.maximum(difference, 0.0), np.maximum(-difference, 0.0)
+    reach = (4 * height) | 1
+    kernel = np.ones(reach, dtype=np.float32)
+    light_here = np.convolve(np.pad(light.sum(axis=0), reach // 2), kernel, "valid")
+    dark_here = np.convolve(np.pad(dark.sum(axis=0), reach // 2), kernel, "valid")
+    light[:, light_here < WEAK_SIDE * dark_here] = 0.0
+    dark[:, dark_here < WEAK_SIDE * light_here] = 0.0
+    return np.maximum(light, dark)
 
 
 def _wipe_borders(ink: npt.NDArray[np.float32], reach_px: int) -> None:

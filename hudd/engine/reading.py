@@ -134,6 +134,7 @@ def read_picture(
     started_s: float,
     budget_s: float,
     monotonic: Callable[[], float],
+    whole: bool = False,
 ) -> tuple[Reading, Memory]:
     """Read a picture within a time budget, using what is remembered of the one before.
 
@@ -145,6 +146,7 @@ def read_picture(
         started_s: When the picture arrived, on the clock of ``monotonic``, which is the reader's as well.
         budget_s: Time from then on after which no further line is begun.
         monotonic: The clock.
+        whole: The whole screen was asked for, so that what was left unread before is as wanted as the news.
     """
     deadline_s = started_s + budget_s
     sheet = reader.find_lines(page)
@@ -156,7 +158,8 @@ def read_picture(
     plan = plan_reading(sheet.areas, earlier, same, left_over)
     news = plan.again + plan.new
     results = reader.read_lines(sheet, news, deadline_s)
-    results += reader.read_lines(sheet, plan.late, min(deadline_s, started_s + LATE_S))
+    late_s = deadline_s if whole else min(deadline_s, started_s + LATE_S)
+    results += reader.read_lines(sheet, plan.late, late_s)
     known = list(plan.kept)
     unread: list[Area] = []
     for area, lines in zip(news + plan.late, results, strict=True):

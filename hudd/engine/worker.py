@@ -17,7 +17,7 @@ import sys
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Final
 
 from hudd.engine.errors import ReaderError
@@ -92,7 +92,9 @@ class Describer:
             started_s=started_s,
             budget_s=float(header["budget_s"]),
             monotonic=time.monotonic,
+            whole=bool(header["whole"]),
         )
+        page = replace(page, red=None)  # only read, never compared: no need to remember it
         reading = set_aside(reading, [str(answer) for answer in header.get("answers", ())])
         compared = before.reading if before and not header["whole"] else None
         note = write_note(reading, compared, max_tokens=int(header["max_tokens"]))
@@ -171,7 +173,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--parent", type=int, required=True)
     options = parser.parse_args(arguments)
     die_with_parent(options.parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent ends us in its order
+    for number in (signal.SIGINT, signal.SIGHUP):  # they go to the whole group; the parent ends us in its order
+        signal.signal(number, signal.SIG_IGN)
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not land between our frames
     serve(sys.stdin.buffer, sink, Describer(options.reader))

@@ -59,16 +59,16 @@ def write_note(now: Reading, before: Reading | None, *, max_tokens: int) -> str:
     evidence = find_evidence(good, now.height)
     room = Room(limit, MOST_WORDS).less(tail)
     if before is None or not now.picture.compared:
-        body = _first_sentences(good, evidence, room)
+        body = _first_sentences(good, evidence, room, partly=now.unread_fraction > 0)
     else:
         body = _news_sentences(now, before, good, evidence, room)
     return _fit([*body, tail] if tail else body, limit)
 
 
-def _first_sentences(lines: Sequence[TextLine], evidence: Evidence, room: Room) -> list[str]:
+def _first_sentences(lines: Sequence[TextLine], evidence: Evidence, room: Room, *, partly: bool) -> list[str]:
     if not lines:
         return [phrases.ONLY_OWN_SHOWN]
-    opening = _opening(evidence) or _counted(lines)
+    opening = _opening(evidence) or _counted(lines, partly=partly)
     rows = joined(lines)
     errors = [line for line in rows if is_error(line.text)]
     shown = {evidence.title, evidence.heading}
@@ -88,8 +88,9 @@ def _news_sentences(
     now: Reading, before: Reading, lines: Sequence[TextLine], evidence: Evidence, room: Room
 ) -> list[str]:
     opening = _opening(evidence)
+    partly = now.unread_fraction > 0
     if not now.picture.changed_areas:
-        return [phrases.NOTHING_CHANGED, opening or _counted(lines)]
+        return [phrases.NOTHING_CHANGED, opening or _counted(lines, partly=partly)]
     fresh = new_lines(now, before)
     if not fresh:
         rest_of_change = _apart_from_own(now, before)
@@ -98,7 +99,8 @@ def _news_sentences(
         change = f"{phrases.NOTHING_READABLE_CHANGED}; {_lower_first(_change_sentence(rest_of_change))}"
         return [change, opening]
     if bool(before.lines) and len(fresh) > 0.8 * len(joined(lines)) and now.picture.changed_fraction > 0.5:
-        return [phrases.ANOTHER_SCREEN, *_first_sentences(lines, evidence, room.less(phrases.ANOTHER_SCREEN))]
+        room = room.less(phrases.ANOTHER_SCREEN)
+        return [phrases.ANOTHER_SCREEN, *_first_sentences(lines, evidence, room, partly=partly)]
     if not evidence.looks_like and opening == _opening_of(before):
         opening = ""  # a heading somewhere on the screen was told before and need not be the news's
     room = room.less(opening)
@@ -172,8 +174,10 @@ def _opening_of(reading: Reading) -> str:
     return _opening(find_evidence([line for line in reading.lines if quotable(line)], reading.height))
 
 
-def _counted(lines: Sequence[TextLine]) -> str:
-    return f"{phrases.SCREEN_SHOWS} {len(lines)} {'line' if len(lines) == 1 else 'lines'} of text."
+def _counted(lines: Sequence[TextLine], *, partly: bool) -> str:
+    """How many lines the screen shows; where some were not read in time, how many at least."""
+    count = f"at least {len(lines)}" if partly else f"{len(lines)}"
+    return f"{phrases.SCREEN_SHOWS} {count} {'line' if len(lines) == 1 else 'lines'} of text."
 
 
 def _listed(things: Sequence[str]) -> str:

@@ -76,7 +76,8 @@ class Announcer:
         headline = self._headline()
         if headline != self._told:
             self._told = headline
-            log.info("= %s", headline)
+            # The log leaves out what it said within the last minute; a state may come back sooner.
+            log.info("= %s", headline, extra={"always": True})
             self._notify(headline)
         self._changed.set()
         self._changed = asyncio.Event()
@@ -90,8 +91,8 @@ class Announcer:
         """An error of the service or of ours: nothing is swallowed."""
         self._counters.errors += 1
         now = self._clock.wall()
-        code = error.code or error.type or (f"close {error.close_code}" if error.close_code else "error")
-        log.warning("%s (%s)", error.sentence, code)
+        code = error.code or error.type or (f"close {error.close_code}" if error.close_code else "")
+        log.warning("%s (%s)" if code else "%s%s", error.sentence, code)
         self.last_errors.appendleft(error_status(now, error, session_id))
         self._errors.put_nowait((now, error, session_id))
 

@@ -266,6 +266,8 @@ class Capture:
             asyncio.get_running_loop().remove_reader(descriptor)
 
     def _trouble(self, error: CaptureError) -> None:
+        if self._state.state == "no_display" and isinstance(error, NoDisplayError):
+            return  # still gone: the first sentence says it best
         self._state = CaptureFacts(
             state="no_display" if isinstance(error, NoDisplayError) else "failed", sentence=str(error)
         )

@@ -14,7 +14,7 @@ from hudd.flow.costs import KEYS
 from hudd.flow.ranges import as_sentence, time_range
 from hudd.flow.waiters import Waiters
 from hudd.model import Question
-from hudd.policy.facts import Facts, code_for, sentence_for
+from hudd.policy.facts import Facts, causes_and_remedies, code_for
 from hudd.wire.messages import Note, iso_time
 from hudd.wire.table import PROTOCOL_NEWEST, PROTOCOL_OLDEST, REPLAY_PAGE
 
@@ -46,17 +46,6 @@ class NotesPage(Protocol):
     def oldest(self) -> int: ...
     @property
     def more(self) -> bool: ...
-
-
-class PauseState(Protocol):
-    """A pause in force."""
-
-    @property
-    def since(self) -> float: ...
-    @property
-    def until(self) -> float | None: ...
-    @property
-    def why(self) -> str: ...
 
 
 class Store(Protocol):
@@ -219,9 +208,7 @@ class Commands:
 
     async def snap(self, request: Request) -> dict[str, Any]:
         """Take a picture now; the reply is the committed note."""
-        snap_id = str(request.params.get("snap_id") or "")
-        if not snap_id:
-            raise CommandError("E_ARGS", "snap needs a snap_id, a ULID of 26 characters.")
+        snap_id = str(request.params["snap_id"])
         future, new = self._waiters.begin(snap_id)
         if new:
             self._start(self._start_snap(snap_id, request.params.get("monitor")))
@@ -241,7 +228,7 @@ class Commands:
         """Grab and ask. A client that leaves cancels nothing: the note is written all the same."""
         reasons = self._facts.withheld()
         if reasons:
-            self._waiters.end(snap_id, CommandError(code_for(reasons), sentence_for(reasons)))
+            self._waiters.end(snap_id, _withheld(reasons))
             return
         try:
             question = await self._eyes.snap(monitor, snap_id)
@@ -253,7 +240,7 @@ class Commands:
         except CommandError as error:
             self._waiters.end(snap_id, error)
         except WithheldError as error:
-            self._waiters.end(snap_id, CommandError(code_for(error.reasons), sentence_for(error.reasons)))
+            self._waiters.end(snap_id, _withheld(error.reasons))
         except HuddError as error:
             self._waiters.end(snap_id, CommandError(error.wire_code, error.message, hint=error.hint))
         except BaseException:
@@ -373,6 +360,11 @@ class Commands:
         """Every setting, its value and where it came from."""
         del request
         return self._settings()
+
+
+def _withheld(reasons: tuple[str, ...]) -> CommandError:
+    cause, remedy = causes_and_remedies(reasons)
+    return CommandError(code_for(reasons), cause, hint=remedy)
 
 
 def _protocol_range(value: Any) -> tuple[int, int]:

@@ -24,7 +24,7 @@ from hudd.realtime.models import Models
 from hudd.realtime.prompt import WindowHistory
 from hudd.realtime.retry import Backoff, Verdict, is_model_gone
 from hudd.realtime.router import Answered, Router, RouterCommand, Written
-from hudd.realtime.sentences import explain_fallback, explain_lost, explain_refusal
+from hudd.realtime.sentences import RENEWED, SLEPT, explain_fallback, explain_lost, explain_refusal
 from hudd.realtime.session_words import BecameReady, Report, RolloverDue
 from hudd.realtime.urgency import Urgency
 from hudd.realtime.wakes import WakeDetector
@@ -159,12 +159,15 @@ class Conversation:
         if not self._urgency.woke(self._clock.monotonic()):
             return
         _log.info("the machine slept or its clock was set forward: connecting anew")
-        self.renew()
+        self._start_over(SLEPT)
 
     def renew(self) -> None:
         """End every session, which knows what was said in it, and connect anew at once; not after a stop."""
+        self._start_over(RENEWED)
+
+    def _start_over(self, why: str) -> None:
         self._backoff.reset()
-        self._lives.drop_all()
+        self._lives.drop_all(why)
         if self._voice.word != "needs_attention":
             self._rearm.set()
 

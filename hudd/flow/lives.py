@@ -50,7 +50,7 @@ class Life:
         self.changed = asyncio.Event()
         self.closed: LinkClosedError | None = None
         self._link = link
-        self._slept = False
+        self._dropped = ""
 
     async def carry(self, connection: Connection) -> None:
         """Run to the end. Cancelling closes the link within a second."""
@@ -70,9 +70,9 @@ class Life:
         self.due = True
         self.changed.set()
 
-    def drop(self) -> None:
-        """The machine slept: nobody waits for a dead socket."""
-        self._slept = True
+    def drop(self, why: str) -> None:
+        """Give it up at once, for a reason of ours; ``why`` is a full sentence."""
+        self._dropped = why
         self._link.abort()
 
     def judge(self, backoff: Backoff, failure: UpstreamError, now: float, longest_s: float) -> Verdict:
@@ -88,8 +88,8 @@ class Life:
 
     def failure(self) -> UpstreamError:
         """Why it ended."""
-        if self._slept or self.closed is None:
-            return explain_lost(SLEPT)
+        if self._dropped or self.closed is None:
+            return explain_lost(self._dropped or SLEPT)
         return explain_close(self.closed.code, self.closed.reason, self.machine.failure)
 
 
@@ -192,10 +192,10 @@ class Lives:
         if connection is not None:
             connection.give(Retire())
 
-    def drop_all(self) -> None:
-        """Give up every connection, and the one that is being opened: the machine slept."""
+    def drop_all(self, why: str = SLEPT) -> None:
+        """Give up every connection, and the one that is being opened; ``why`` is a full sentence."""
         for life in self._living:
-            life.drop()
+            life.drop(why)
         if self._opening is not None:
             self._opening.cancel()
 

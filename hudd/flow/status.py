@@ -126,6 +126,20 @@ class PauseFacts:
     why: str
 
 
+def _sending(conversation: ConversationFacts, capture: CaptureFacts, facts: Facts) -> dict[str, Any]:
+    """Whether a question would leave now, and every reason why not."""
+    hindrances: list[str] = []
+    if conversation.connection != "ready":
+        hindrances.append("not_connected")
+    if capture.state != "watching":
+        hindrances.append("no_picture")
+    return {
+        "allowed": not facts.reasons and not hindrances,
+        "automatic": not facts.automatic_reasons and not hindrances,
+        "reasons": [*facts.automatic_reasons, *hindrances],
+    }
+
+
 def headline(connection: str, eyes: str, reasons: Sequence[str]) -> str:
     """The state in one line for a person."""
     why = ", ".join(reason.replace("_", " ") for reason in reasons)
@@ -210,11 +224,7 @@ def build_status(
         "next_try_s": conversation.next_try_s,
         "rollover": conversation.rollover,
         "responding": conversation.responding,
-        "sending": {
-            "allowed": not facts.reasons,
-            "automatic": not facts.automatic_reasons,
-            "reasons": list(facts.automatic_reasons),
-        },
+        "sending": _sending(conversation, capture, facts),
         "engine": daemon.engine,
         "model": daemon.model,
         "session": {

@@ -10,6 +10,7 @@ from hudd.clock import Clock
 from hudd.flow.conversation_ports import Ports, RolloverWord
 from hudd.model import UpstreamError
 from hudd.realtime.retry import ConnectionWord
+from hudd.realtime.sentences import RENEWED
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +70,10 @@ class Voice:
         self._ports.on_error(error)
 
     def outage(self, failure: UpstreamError) -> None:
-        """Tell the end of a connection, but the same cause only once until the next ready."""
+        """Tell the end of a connection, but the same cause only once until the next ready; our own wish is no error."""
+        if failure.sentence == RENEWED:
+            _log.info("= %s", RENEWED)
+            return
         cause = (failure.code, failure.http_status, failure.close_code, failure.sentence)
         if cause != self._outage:
             self._outage = cause

@@ -17,6 +17,7 @@ from hudd.journal import schema
 from hudd.journal.lanes import result_code, storage_error
 
 _DAMAGED: Final = frozenset({11, 26})  # SQLITE_CORRUPT, SQLITE_NOTADB
+_REFUSED: Final = {errno.ENOENT: "nothing can be made there", errno.EEXIST: "there is a file of that name"}
 _BESIDE: Final = ("", "-wal", "-shm")
 CHECKED_AT_OPENING_BYTES: Final = 64 << 20
 """A journal up to this size is looked through before it is used, which takes less than a second; a larger one after the
@@ -42,6 +43,9 @@ def prepare_file(path: Path) -> None:
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _folder_error(error, path.parent) from error
+    try:
         # O_NONBLOCK: a named pipe in this place must not make us wait.
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     except OSError as error:
@@ -58,6 +62,17 @@ def prepare_file(path: Path) -> None:
             os.fchmod(handle, 0o600)
     finally:
         os.close(handle)
+
+
+def _folder_error(error: OSError, folder: Path) -> StorageError | PermissionsError:
+    if error.errno == errno.ENOSPC:
+        return StorageError(f"There is no space for the journal's folder {folder}.", hint="Free some space there.")
+    there = next((above for above in folder.parents if above.is_dir()), folder.parent)
+    sentence = (
+        f"The journal's folder {folder} cannot be made in {there}: {_REFUSED.get(error.errno or 0, error.strerror)}."
+    )
+    kind = PermissionsError if error.errno in {errno.EACCES, errno.EPERM} else StorageError
+    return kind(sentence, hint="Set HUDD_STATE_DIR to a folder that you may write.")
 
 
 def _opening_error(error: OSError, path: Path) -> StorageError | PermissionsError:

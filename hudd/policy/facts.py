@@ -7,8 +7,10 @@ The same function decides before encoding, to save work, and as the last stateme
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Literal
+
+from hudd.errors import cause_and_remedy
 
 Reason = Literal[
     "paused",
@@ -42,9 +44,10 @@ SENTENCES: Final[dict[str, str]] = {
 }
 
 
-def sentence_for(reasons: tuple[str, ...]) -> str:
-    """The reasons as sentences for a person."""
-    return " ".join(SENTENCES.get(reason, reason) for reason in reasons)
+def causes_and_remedies(reasons: Sequence[str]) -> tuple[str, str]:
+    """The reasons as sentences for a person: why nothing is sent, and what to do about it."""
+    pairs = [cause_and_remedy(SENTENCES.get(reason, reason)) for reason in reasons]
+    return " ".join(cause for cause, _ in pairs), " ".join(remedy for _, remedy in pairs if remedy)
 
 
 def code_for(reasons: tuple[str, ...]) -> str:

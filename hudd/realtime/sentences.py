@@ -98,6 +98,7 @@ BY_STEP: Final[Mapping[str, str]] = {
     "cancel": "The service did not react to a cancellation within {s:g} s; hudd connects again.",
 }
 
+RENEWED: Final = "The session was ended on purpose, because notes were forgotten; hudd connects again."
 SLEPT: Final = "The machine slept or its clock was set forward; hudd connects again."
 
 _KEY = re.compile(r"\b(sk-|sk_|ek-|ek_|Bearer )[A-Za-z0-9_*.\-]{4,}")
@@ -122,7 +123,9 @@ def explain_error(
     fatal = is_fatal(code=error.code, http_status=http_status)
     sentence = BY_CODE.get(error.code) or _http_sentence(http_status)
     if not sentence and error.type == "server_error":
-        sentence = "The service had trouble of its own; hudd tries again."
+        # Of a single question only a snap is repeated, and once: no promise is made here.
+        again = "hudd connects again." if opening else "ask again in a moment."
+        sentence = f"The service had trouble of its own; {again}"
     if configuring and not fatal and error.type not in {"server_error", "rate_limit_error"}:
         fatal = error.code not in {"rate_limit_exceeded", "session_expired"}
         named = error.param or error.code or "no reason given"

@@ -20,6 +20,7 @@ REPEAT_S: Final = 60.0
 
 _MOST_REMEMBERED: Final = 256
 _REPEATED: Final = "hudd_repeated"
+_ALWAYS: Final = "always"
 _MASK: Final = "…"
 # sk-… and ek_… are keys of the service, the rest is how a key travels (realtime-protocol 1.3).
 _KEYS: Final = re.compile(r"\b(sk-|ek_)[A-Za-z0-9_-]{4,}")
@@ -49,7 +50,8 @@ class Mask:
 class RateLimited(logging.Filter):
     """Lets a message through once in a while, counts its repetitions and tells their number with the next one.
 
-    Messages are the same when logger, level and text are. Errors with a traceback pass like any other message.
+    Messages are the same when logger, level and text are. Errors with a traceback pass like any other message; what
+    is logged with ``extra={"always": True}`` always passes: a line that says what holds from now on.
 
     Args:
         clock: For the time between two messages.
@@ -64,7 +66,7 @@ class RateLimited(logging.Filter):
         self._guard = threading.Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.levelno < logging.INFO:
+        if record.levelno < logging.INFO or getattr(record, _ALWAYS, False):
             # Whoever asks for debug wants every line.
             return True
         text = record.getMessage()

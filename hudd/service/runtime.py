@@ -61,6 +61,12 @@ class RuntimeFolder:
             lock = _locked(path)
             if lock is not None:
                 return cls(path, lock)
+        if not path.exists():
+            there = next(folder for folder in path.parents if folder.exists())
+            raise PermissionsError(
+                f"The runtime folder {path} cannot be made, because no folder can be made in {there}; "
+                "set HUDD_RUNTIME_DIR to a folder of your own."
+            )
         raise PermissionsError(
             f"The runtime folder {path} is being replaced again and again; "
             "set HUDD_RUNTIME_DIR to a folder of your own."

@@ -220,7 +220,9 @@ def _checked(request_id: RequestId, found: dict[str, Any]) -> RequestFrame | Ref
     method = found.get("method")
     if not isinstance(method, str):
         return Refusal("bad", True, request_id, "E_REQUEST", "The method must be a string.")
-    params = found.get("params", {})
+    params: Any = found.get("params")
+    if params is None:
+        params = {}
     if not isinstance(params, dict):
         return Refusal("bad", True, request_id, "E_ARGS", "The params must be an object: parameters go by name.")
     return RequestFrame(request_id, method, cast("dict[str, Any]", params))

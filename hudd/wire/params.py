@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
@@ -55,6 +56,8 @@ def _checked(param: Param, value: Any) -> Any:
     typed = _typed(param, value)
     if param.choices and typed not in param.choices:
         raise ParamError(param.name, f"The parameter {param.name} must be one of {', '.join(param.choices)}.")
+    if param.pattern and re.fullmatch(param.pattern, typed) is None:
+        raise ParamError(param.name, f"The parameter {param.name} must be {param.form}.")
     _check_bounds(param, typed)
     return typed
 
@@ -88,6 +91,11 @@ def _check_bounds(param: Param, value: Any) -> None:
         return
     # Compared as they are: a whole number of thousands of digits does not fit a float.
     if param.low is not None and size < param.low:
-        raise ParamError(param.name, f"The parameter {param.name} must be at least {param.low:g}{what}.")
+        raise ParamError(param.name, f"The parameter {param.name} must be at least {_plain(param.low)}{what}.")
     if param.high is not None and size > param.high:
-        raise ParamError(param.name, f"The parameter {param.name} must be at most {param.high:g}{what}.")
+        raise ParamError(param.name, f"The parameter {param.name} must be at most {_plain(param.high)}{what}.")
+
+
+def _plain(bound: float) -> str:
+    """Every digit of a whole number: a rounded bound would be a wrong one."""
+    return str(bound) if isinstance(bound, int) else f"{bound:g}"

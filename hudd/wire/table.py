@@ -19,6 +19,13 @@ DEFAULT_DEADLINE_MS: Final = 15_000
 MAX_DEADLINE_MS: Final = 24 * 3600 * 1000
 REPLAY_PAGE: Final = 500
 
+LARGEST_NUMBER: Final = 2**63 - 1
+"""Of a note: the largest that the journal can hold."""
+LARGEST_PID: Final = 2**31 - 1
+LARGEST_WINDOW: Final = 2**32 - 1
+ULID: Final = "[0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{26}"
+"""Crockford's base 32: no I, L, O, U."""
+
 ParamKind = Literal["string", "integer", "number", "boolean", "array", "object", "time"]
 """``time`` is a number of seconds since 1970 or an ISO 8601 string with a zone."""
 
@@ -35,6 +42,8 @@ class Param:
         choices: Allowed strings; empty for any.
         low: Smallest allowed number, or shortest length of a string; None for no bound.
         high: Largest allowed number, or longest length of a string; None for no bound.
+        pattern: Regular expression that the whole of a string must match; '' for any.
+        form: The pattern in words: "must be …".
     """
 
     name: str
@@ -44,6 +53,8 @@ class Param:
     choices: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
+    pattern: str = ""
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +75,7 @@ class Method:
 
 
 COMMON_PARAMS: Final = (
-    Param("sent_at", "number", "When the request was sent, milliseconds since 1970.", low=0),
+    Param("sent_at", "number", "When the request was sent, milliseconds since 1970.", low=0, high=1e15),
     Param("deadline_ms", "number", "How long after sent_at the answer is still wanted.", low=1, high=MAX_DEADLINE_MS),
 )
 
@@ -80,8 +91,8 @@ METHODS: Final[tuple[Method, ...]] = (
         (
             Param("client", "string", "Name and version of the client.", high=200),
             Param("protocol", "array", "The client's [oldest, newest] protocol."),
-            Param("pid", "integer", "Process id of the client.", low=0),
-            Param("window", "integer", "X11 window the client prints into ($WINDOWID).", low=0),
+            Param("pid", "integer", "Process id of the client.", low=0, high=LARGEST_PID),
+            Param("window", "integer", "X11 window the client prints into ($WINDOWID).", low=0, high=LARGEST_WINDOW),
             Param("streaming", "boolean", "True while the client prints notes: changes in its window are ignored."),
         ),
         verb="version",
@@ -91,7 +102,14 @@ METHODS: Final[tuple[Method, ...]] = (
         "snap",
         "Takes a picture now and answers with the committed note.",
         (
-            Param("snap_id", "string", "A ULID chosen by the caller; also the idempotence key.", low=26, high=26),
+            Param(
+                "snap_id",
+                "string",
+                "A ULID chosen by the caller; also the idempotence key.",
+                required=True,
+                pattern=ULID,
+                form="a ULID: 26 characters of Crockford's base 32",
+            ),
             Param("monitor", "string", "Name of the source; absent means the first.", high=200),
         ),
         verb="snap",
@@ -124,7 +142,7 @@ METHODS: Final[tuple[Method, ...]] = (
         "Replays notes after a number, oldest first, in pages.",
         (
             Param("stream", "string", "The stream the number belongs to; '' for the present one.", high=64),
-            Param("seq", "integer", "Notes after this number.", required=True, low=0),
+            Param("seq", "integer", "Notes after this number.", required=True, low=0, high=LARGEST_NUMBER),
             Param("topic_prefix", "string", "Only topics that start so, for instance note/eDP-1/.", high=300),
             Param("limit", "integer", "At most so many.", low=1, high=REPLAY_PAGE),
         ),
@@ -137,7 +155,7 @@ METHODS: Final[tuple[Method, ...]] = (
             *_RANGE,
             Param("search", "string", "Words, all of which must occur (full text).", low=1, high=1000),
             Param("grep", "string", "A substring, or /a regular expression/.", low=1, high=1000),
-            Param("before", "integer", "Notes below this number, for the next page.", low=0),
+            Param("before", "integer", "Notes below this number, for the next page.", low=0, high=LARGEST_NUMBER),
             Param("limit", "integer", "At most so many.", low=1, high=REPLAY_PAGE),
             Param("reverse", "boolean", "Oldest first within what was found."),
         ),
@@ -148,7 +166,7 @@ METHODS: Final[tuple[Method, ...]] = (
         "Gives notes of a range of time in the order of their numbers, in pages.",
         (
             *_RANGE,
-            Param("after", "integer", "Notes above this number, for the next page.", low=0),
+            Param("after", "integer", "Notes above this number, for the next page.", low=0, high=LARGEST_NUMBER),
             Param("limit", "integer", "At most so many.", low=1, high=REPLAY_PAGE),
         ),
         verb="export",
@@ -157,7 +175,7 @@ METHODS: Final[tuple[Method, ...]] = (
         "notes.mark",
         "Keeps a note for ever, whatever the settings remove, or no longer.",
         (
-            Param("seq", "integer", "Its number.", required=True, low=1),
+            Param("seq", "integer", "Its number.", required=True, low=1, high=LARGEST_NUMBER),
             Param("keep", "boolean", "False lifts the mark."),
         ),
         verb="mark",
@@ -165,7 +183,7 @@ METHODS: Final[tuple[Method, ...]] = (
     Method(
         "notes.forget",
         "Takes the text of notes from everywhere, for good; empty numbered rows stay.",
-        (*_RANGE, Param("seq", "integer", "Only the note with this number.", low=1)),
+        (*_RANGE, Param("seq", "integer", "Only the note with this number.", low=1, high=LARGEST_NUMBER)),
         verb="forget",
     ),
     Method(

@@ -49,6 +49,8 @@ class Peer:
 
 
 def request(method: str, request_id: Any = 1, **params: Any) -> bytes:
+    if method == "snap":
+        params.setdefault("snap_id", "01JD0000000000000000000000")
     return json.dumps({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}).encode()
 
 
@@ -275,10 +277,41 @@ async def test_at_its_deadline_a_request_is_answered_once_and_its_handler_cancel
         start = time.monotonic()
         reply = await peer.ask("snap", 3, deadline_ms=50)
         assert reply["error"]["data"]["code"] == "E_DEADLINE"
+        assert reply["error"]["data"]["hint"] == "Ask again with a longer deadline_ms."
         assert 0.04 <= time.monotonic() - start <= 0.05 + REPLY_GRACE_MS / 1000
         assert await peer.quiet()
         assert ended == ["cancelled"]
         assert there.server.in_flight() == 0
+
+
+async def test_at_the_deadline_the_caller_is_told_what_was_waited_for(tmp_path: Path) -> None:
+    def overdue(asked: Request) -> CommandError:
+        return CommandError("E_DEADLINE", f"{asked.method} waited; do this.", retry_after_ms=7, upstream={"code": "c"})
+
+    async def handler(_asked: Request) -> Mapping[str, Any]:
+        await asyncio.sleep(60)
+        return {}
+
+    server = CommandServer(tmp_path / "ctl.sock", {"wait": handler}, clock=SystemClock(), overdue=overdue)
+    server.open()
+    context = zmq.asyncio.Context()
+    try:
+        error = (await Peer(context, zmq.DEALER, tmp_path / "ctl.sock").ask("wait", deadline_ms=20))["error"]
+    finally:
+        context.destroy(linger=0)
+        await server.close()
+    assert error["message"] == "wait waited."
+    assert error["data"] == {"code": "E_DEADLINE", "hint": "Do this.", "retry_after_ms": 7, "upstream": {"code": "c"}}
+
+
+async def test_wrong_arguments_are_told_with_what_the_method_takes(tmp_path: Path) -> None:
+    async with house(tmp_path, status=echo, snap=echo) as there:
+        peer = there.peer()
+        error = (await peer.ask("snap", snap_id="01JDILOU000000000000000000"))["error"]
+        assert "Crockford" in error["message"]
+        assert error["data"]["hint"] == "snap takes snap_id (required), monitor."
+        hint = (await peer.ask("status", deadline_ms=0))["error"]["data"]["hint"]
+        assert hint == "status takes no parameters of its own."
 
 
 async def test_a_handler_that_will_not_be_cancelled_delays_no_reply_and_keeps_its_place(tmp_path: Path) -> None:

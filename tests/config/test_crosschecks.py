@@ -124,3 +124,16 @@ def test_any_text_is_fine_or_gives_a_sentence(url: str, source: str):
     for sentence in problems(changed(realtime__url=url, screen__source=source), frozenset()):
         assert sentence.endswith((".", "?"))
         assert "\n" not in sentence
+
+
+def test_a_value_of_the_environment_or_a_flag_is_named_by_its_place():
+    settings = changed(gate__settle_s=5.0, realtime__url="http://host.example/v1", session__retention_ratio=0.001)
+    places = {
+        "gate.settle_s": "HUDD_GATE_SETTLE_S",
+        "realtime.url": "HUDD_REALTIME_URL",
+        "session.retention_ratio": "--session-retention-ratio",
+    }
+    url, retention, settling = problems(settings, frozenset(), places)
+    assert url.startswith("HUDD_REALTIME_URL would send")
+    assert retention.startswith("--session-retention-ratio 0.001 of history_tokens")
+    assert settling.startswith("[gate] max_settle_s is 3 and HUDD_GATE_SETTLE_S is 5;")

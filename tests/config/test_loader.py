@@ -291,3 +291,13 @@ def loads_or_tells(tmp_path: Path, content: bytes, environ: dict[str, str]) -> N
         assert sentence.endswith((".", "?")), sentence
         assert "\n" not in sentence, sentence
         assert len(sentence) < 600
+
+
+def test_the_variable_of_the_tests_is_never_suggested(tmp_path: Path):
+    for name in ("HUDD_DOES", "HUDD_DOSES", "HUDD_DOZE"):
+        assert "HUDD_DOSE?" not in mistakes(tmp_path, "", {name: "1"})[0]
+
+
+def test_a_check_between_settings_names_the_variable_that_set_the_value(tmp_path: Path):
+    (told,) = mistakes(tmp_path, "[gate]\nmax_settle_s = 2", {"HUDD_GATE_SETTLE_S": "9"})
+    assert told.startswith("[gate] max_settle_s is 2 and HUDD_GATE_SETTLE_S is 9;")

@@ -141,7 +141,7 @@ def test_pause_holds_over_a_restart_and_says_why(daemon: DaemonProcess) -> None:
     daemon.start().ready("connected")
     status = daemon.status()
     assert status["sending"]["allowed"] is False
-    assert status["sending"]["reasons"] == ["paused"]
+    assert "paused" in status["sending"]["reasons"]
     assert status["pause"]["why"] == "a meeting"
     frames = status["counters"]["frames"]
     time.sleep(0.5)

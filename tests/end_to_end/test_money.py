@@ -73,7 +73,8 @@ def test_a_cap_holds_across_a_crash_and_everything_tells_so(tmp_path: Path) -> N
         daemon.start().ready()
         spend_all(daemon)
         before = daemon.until("nothing", lambda s: s["cost_today"]["stage"] == "nothing")
-        assert before["sending"] == {"allowed": False, "automatic": False, "reasons": ["cap_reached"]}
+        assert before["sending"]["allowed"] is False
+        assert "cap_reached" in before["sending"]["reasons"]
         assert before["cost_today"]["because"] == "day"
         assert within_cap(before)
         assert "$0.03" in daemon.log()
@@ -109,7 +110,7 @@ def test_a_model_without_a_price_asks_nothing_and_says_so(tmp_path: Path) -> Non
     with paid_service() as url, payer(tmp_path, url) as daemon:
         daemon.environ["HUDD_REALTIME_MODEL"] = "somebody/elses-model"
         daemon.start().until_up()
-        status = daemon.until("blocked", lambda s: s["sending"]["reasons"] == ["price_unknown"])
+        status = daemon.until("blocked", lambda s: "price_unknown" in s["sending"]["reasons"])
         assert "prices_file" in status["cost_today"]["sentence"]
         done = daemon.hudctl("snap")
         assert done.returncode == 7

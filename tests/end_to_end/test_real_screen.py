@@ -54,7 +54,7 @@ def type_into(server: XServer, title: str, text: str) -> None:
 
 
 def words(text: str) -> set[str]:
-    return set(re.findall(r"[a-z]{4,}", text.lower()))
+    return set(re.findall(r"[a-z]{4,}|\d+", text.lower()))
 
 
 def test_text_typed_into_a_window_is_in_a_note_within_three_seconds(desktop: XServer, tmp_path: Path) -> None:
@@ -159,3 +159,19 @@ def test_a_still_screen_is_not_looked_at(desktop: XServer, tmp_path: Path) -> No
         before = daemon.status()["counters"]["frames"]
         time.sleep(5)
         assert daemon.status()["counters"]["frames"] == before
+
+
+def test_a_configured_monitor_that_does_not_exist_is_named_with_those_there_are(
+    desktop: XServer, tmp_path: Path
+) -> None:
+    with DaemonProcess(
+        tmp_path, display=desktop.environ["DISPLAY"], engine_answers="canned", screen_monitors=["DP-9"]
+    ) as daemon:
+        daemon.start().ready("connected")
+        status = daemon.until("it says so", lambda s: s["capture"]["state"] in {"failed", "no_display"})
+        assert "DP-9" in status["capture"]["sentence"]
+        assert "screen" in status["capture"]["sentence"]
+        assert status["sending"]["allowed"] is False
+        done = daemon.hudctl("snap")
+        assert done.returncode == 7
+        assert "DP-9" in done.stderr

@@ -15,8 +15,17 @@ from PIL import Image, ImageDraw, ImageFont
 from hudd.engine import ocr
 from hudd.engine.errors import ReaderError
 from hudd.engine.findings import Area
-from hudd.engine.ocr import GreySheet, NoReader, TextReader, best_reader, find_tessdata, lines_of_tsv, reader_advice
-from hudd.engine.picture import Page, decode
+from hudd.engine.ocr import (
+    GreySheet,
+    NoReader,
+    TextReader,
+    best_reader,
+    find_tessdata,
+    lines_of_tsv,
+    mended,
+    reader_advice,
+)
+from hudd.engine.picture import Page, clearest, dark_on_white, decode, find_segments
 
 LINES = [
     "Quarterly report of the larkspur project",
@@ -174,3 +183,80 @@ def test_words_become_lines_in_the_pixels_of_the_picture():
 def test_marks_that_icons_leave_are_dropped(words: list[tuple[str, float]], text: str):
     lines = lines_of_tsv("\n".join(tsv_row(word, confidence) for word, confidence in words), (0, 0), 1.0)
     assert " ".join(line.text for line in lines) == text
+
+
+@pytest.mark.parametrize(
+    ("read", "meant"),
+    [
+        ("[main 4cle9ab] Apply", "[main 4c1e9ab] Apply"),
+        ("8d20f71..4cle9ab main", "8d20f71..4c1e9ab main"),
+        ("commit 4cle9ab", "commit 4c1e9ab"),
+        ("label24 and cable100 of allocated", "label24 and cable100 of allocated"),
+        ("the file 2018-10-10.log", "the file 2018-10-10.log"),
+        ("build \u00ab tidewater", "build - tidewater"),
+        ("\u00ab build \u00bb", "\u00ab build \u00bb"),
+    ],
+)
+def test_what_recognition_always_gets_wrong_is_put_right(read: str, meant: str):
+    assert mended(read) == meant
+
+
+def tsv(*words: tuple[str, float]) -> str:
+    rows = [f"5\t1\t1\t1\t1\t{n}\t{40 * n}\t10\t30\t12\t{100 * c:.0f}\t{text}" for n, (text, c) in enumerate(words, 1)]
+    return "\n".join(rows)
+
+
+def test_a_figure_at_an_end_is_never_left_out():
+    for words in (
+        [("1", 0.5), ("920", 0.9)],
+        [("1", 0.4), ("test", 0.9), ("failed", 0.9)],
+        [("column", 0.9), ("4", 0.3)],
+    ):
+        (found,) = lines_of_tsv(tsv(*words), (0, 0), 1.0)
+        assert found.text == " ".join(text for text, _ in words)
+    (found,) = lines_of_tsv(tsv(("x", 0.5), ("fares", 0.9)), (0, 0), 1.0)
+    assert found.text == "fares"
+
+
+def colours(*parts: tuple[int, tuple[int, int, int], tuple[int, int, int], str]) -> Page:
+    """A line of text over windows side by side: left edge, paper, ink, words."""
+    image = Image.new("RGB", (800, 300))
+    pen = ImageDraw.Draw(image)
+    for left, paper, ink, words in parts:
+        pen.rectangle((left, 0, 800, 300), fill=paper)
+        pen.text((left + 4, 120), words, fill=ink, font=ImageFont.load_default(17))
+    data = io.BytesIO()
+    image.save(data, "PNG")
+    return decode(data.getvalue(), "image/png")
+
+
+def test_a_line_ends_where_another_window_begins():
+    dark, light = (24, 25, 30), (251, 250, 246)
+    page = colours(
+        (0, dark, (220, 220, 220), "expected fare of the child ti"), (220, light, dark, "Fares are kept in cents")
+    )
+    areas = find_segments(np.asarray(page.grey))
+    assert len(areas) == 2
+    assert abs(areas[0].left + areas[0].width - 220) <= 2
+    one_window = colours((0, light, dark, "expected fare of the child ticket Fares are kept in cents"))
+    assert len(find_segments(np.asarray(one_window.grey))) == 1
+
+
+def test_coloured_letters_are_read_on_the_plane_where_they_stand_out():
+    area = Area(0, 110, 400, 40)
+    for ink, better in (((205, 0, 0), True), ((0, 205, 0), False), ((220, 220, 220), False)):
+        page = colours((0, (24, 25, 30), ink, "one test failed"))
+        assert page.red is not None
+        grey, red = np.asarray(page.grey), np.asarray(page.red)
+        assert (clearest(grey, red, area) is red) == better
+        assert clearest(grey, None, area) is grey
+
+
+def test_a_shadow_does_not_count_as_ink():
+    strip = np.full((20, 200), 165, dtype=np.uint8)
+    strip[5:15, 50:150:4] = 255
+    strip[6:16, 51:151:4] = 100
+    strip[5:15, 52:152:4] = 255
+    ink = dark_on_white(strip, Area(0, 5, 200, 10), 3)
+    assert ink[7, 50 - 0] < 60
+    assert ink[7, 51] > 200

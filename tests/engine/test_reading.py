@@ -61,11 +61,11 @@ class CountingReader:
             results.append((TextLine(text, area.left, area.top, area.width, area.height, 0.9),))
         return results
 
-    def look(self, page: Page, memory: Memory | None, budget_s: float = 1000.0):
+    def look(self, page: Page, memory: Memory | None, budget_s: float = 1000.0, *, whole: bool = False):
         self.read.clear()
         facts = facts_of(page, None)
         return read_picture(
-            page, facts, memory, self, started_s=self.now_s, budget_s=budget_s, monotonic=self.monotonic
+            page, facts, memory, self, started_s=self.now_s, budget_s=budget_s, monotonic=self.monotonic, whole=whole
         )
 
 
@@ -161,6 +161,16 @@ def test_at_the_deadline_the_rest_is_told_as_unread_and_read_little_by_little():
         assert len(reader.read) == 1  # a line takes longer than what is left for old ones
         assert len(second.lines) == more
     assert second.unread_fraction == 0.0
+
+
+def test_the_whole_budget_is_for_a_screen_asked_for_as_a_whole():
+    reader = CountingReader()
+    page = page_of(draw(ROWS))
+    _, memory = reader.look(page, None, budget_s=3.0)
+    some, memory = reader.look(page, memory, budget_s=3.0, whole=True)
+    assert len(some.lines) == 6
+    every, _ = reader.look(page, memory, whole=True)
+    assert every.unread_fraction == 0.0
 
 
 def test_news_come_before_what_was_left_unread():

@@ -377,3 +377,15 @@ def test_notes_are_short_and_quote_only_what_was_read(now: Reading, before: Read
 def test_a_reader_that_is_missing_is_never_silent(now: Reading):
     note = write_note(Reading((), WIDTH, HEIGHT, 0.0, "none", 1, now.picture), None, max_tokens=100)
     assert note.endswith("Install hudd[local] to read the text.")
+
+
+@pytest.mark.parametrize(
+    ("unread", "told"), [(0.0, "shows 3 lines"), (0.01, "at least 3 lines"), (0.3, "at least 3 lines")]
+)
+def test_lines_are_counted_as_so_many_at_least_when_some_were_not_read(unread: float, told: str):
+    lines = [
+        line(text, top) for text, top in (("apples and pears", 100), ("bread and butter", 200), ("salt and oil", 300))
+    ]
+    assert told in write_note(reading(*lines, unread=unread), None, max_tokens=200)
+    still = write_note(reading(*lines, compared=True, unread=unread), reading(*lines), max_tokens=200)
+    assert told in still

@@ -85,6 +85,14 @@ def test_help_lists_every_verb_and_every_exit_code(capsys: pytest.CaptureFixture
         "notes --until 25:00",
         "notes --limit -2",
         "notes --limit many",
+        "notes --since 1h --until 2h",
+        "errors --limit -1",
+        "errors --since today --until yesterday",
+        "cost --since 1h --until 2h",
+        "export --since 1h --until 2h",
+        "forget --since 1h --until 2h",
+        "follow --limit -1",
+        "follow --after -1",
         "follow --since soon",
         "follow --after x",
         "cost --since 2026-13-01",
@@ -142,7 +150,7 @@ def test_version_needs_no_daemon(nobody: Path, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("raised", "code"),
     [(errors.from_reply({"message": "no", "data": {"code": error.code}}), error.exit_code) for error in table.ERRORS]
-    + [(KeyboardInterrupt(), table.EXIT_INTERRUPTED), (ValueError("a duration is needed"), table.EXIT_USAGE)],
+    + [(KeyboardInterrupt(), table.EXIT_INTERRUPTED), (errors.UsageError("A duration is needed."), table.EXIT_USAGE)],
 )
 def test_every_error_of_the_contract_has_its_exit_code(
     raised: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -172,3 +180,103 @@ def test_a_reader_that_left_is_no_failure(arguments: tuple[str, ...], tmp_path: 
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("words", ["notes --limit many --json", "nope --json", "cost --json --csv", "pause 5x --js"])
+@pytest.mark.usefixtures("nobody")
+def test_a_mistake_in_the_command_line_is_an_object_too_with_json(
+    words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words.split()) == table.EXIT_USAGE
+    told = capsys.readouterr()
+    body = json.loads(told.out)
+    assert body["error"]["exit_code"] == table.EXIT_USAGE
+    assert body["error"]["message"] in told.err
+
+
+def test_a_mistake_of_ours_is_not_blamed_on_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(arguments: argparse.Namespace) -> int:
+        raise ValueError("a mistake inside")
+
+    monkeypatch.setitem(verbs.VERBS, "status", fail)
+    with pytest.raises(ValueError, match="a mistake inside"):
+        main(["status"])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
+@pytest.mark.parametrize("words", [("version",), ("version", "--json"), ("--help",), ("config", "--default")])
+def test_an_output_that_takes_nothing_is_told_in_a_sentence(words: tuple[str, ...], tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = run(*words, folder=tmp_path, stdout=full.fileno())
+    assert done.returncode == table.EXIT_FAILED
+    assert done.stderr == ("hudctl: The output cannot be written: No space left on device; send it somewhere else.\n")
+
+
+def test_an_error_object_that_cannot_be_written_keeps_no_traceback(tmp_path: Path) -> None:
+    with Path(os.devnull).open("r") as unwritable:
+        done = run("status", "--json", folder=tmp_path, stdout=unwritable.fileno())
+    assert done.returncode == table.EXIT_FAILED
+    assert "Traceback" not in done.stderr
+    assert "cannot be written" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("closed", "words", "code"),
+    [
+        (">&-", "version", 0),
+        (">&-", "version --json", 0),
+        (">&-", "notes", table.EXIT_NOT_RUNNING),
+        ("2>&-", "notes", table.EXIT_NOT_RUNNING),
+        ("<&- >&- 2>&-", "notes --json", table.EXIT_NOT_RUNNING),
+        (">&-", "--help", 0),
+    ],
+)
+def test_closed_streams_change_no_exit_code(closed: str, words: str, code: int, tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'"$0" -m hudctl {words} {closed}', sys.executable],
+        env={**os.environ, "HUDD_RUNTIME_DIR": str(tmp_path / "run")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
+def test_ctrl_c_while_it_is_still_loading_is_an_interruption(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupting:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "hudctl.verbs":
+                raise KeyboardInterrupt
+
+    import hudctl
+
+    monkeypatch.delitem(sys.modules, "hudctl.verbs")
+    monkeypatch.delattr(hudctl, "verbs")
+    monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
+    assert main(["status"]) == table.EXIT_INTERRUPTED
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o770])
+def test_a_runtime_folder_that_is_open_to_others_is_refused(
+    mode: int, nobody: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (nobody / "run").mkdir()
+    (nobody / "run").chmod(mode)
+    for verb in ("status", "follow"):
+        assert main([verb]) == table.EXIT_REFUSED
+        told = capsys.readouterr().err
+        assert f"(mode {mode:04o}); close it with: chmod 700 {nobody / 'run'}" in told
+
+
+def test_the_default_settings_come_as_an_object_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "--default"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("# Settings of hudd.")
+    assert main(["config", "--default", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"schema": 1, "default": text}

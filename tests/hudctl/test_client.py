@@ -20,8 +20,10 @@ import pytest
 from hudctl import (
     Client,
     DeadlineError,
+    Feed,
     HudctlError,
     NotRunningError,
+    RefusedError,
     StateError,
     UpstreamError,
     UsageError,
@@ -180,9 +182,9 @@ def test_another_users_daemon_is_told(tmp_path: Path) -> None:
     code = (
         "import os, sys; os.setgid(65534); os.setuid(65534)\n"
         "from hudctl.connection import Endpoints\n"
-        "from hudctl.errors import NotRunningError\n"
+        "from hudctl.errors import RefusedError\n"
         "try: Endpoints(sys.argv[1]).probe()\n"
-        "except NotRunningError as error: print(error)\n"
+        "except RefusedError as error: print(error)\n"
     )
     # Modules are loaded before the change of user: the packages may lie where only root reads.
     code = "import hudctl.connection, hudctl.errors\n" + code
@@ -197,7 +199,19 @@ def test_another_users_daemon_is_told(tmp_path: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, timeout=60, check=True
         )
-    assert "another user" in done.stdout
+    assert "belongs to user 0, not to user 65534" in done.stdout
+
+
+def test_a_folder_that_is_open_to_others_is_refused_even_when_it_changes_later(
+    daemon: ThreadedDaemon, tmp_path: Path
+) -> None:
+    with Client(runtime_dir=tmp_path) as client:
+        tmp_path.chmod(0o755)
+        with pytest.raises(RefusedError, match=r"open to others \(mode 0755\); close it with: chmod 700"):
+            client.status()
+    for opened in (lambda: Client(runtime_dir=tmp_path), lambda: Feed(runtime_dir=tmp_path, wait=True)):
+        with pytest.raises(RefusedError, match="chmod 700"):
+            opened()
 
 
 def test_a_daemon_that_dies_while_it_answers_is_noticed_at_once(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ hudd 0.1.0, pid 4242, up 2 h 14 min
                The service did not answer within 10 s; hudd tries again by itself.
   answers by   the service, gpt-realtime-1.5, session sess_1 for 51 min more, answering 1
                question
-  sending      no: paused, cap reached
+  sending      no: paused, cap reached, not connected
   pause        since 2026-11-21 10:31:06 CET, until hudctl resume (lunch)
   screen       watching by mss (shared memory), told of changes
                monitor eDP-1, 1920x1080 at 0,0, looked 0.4 s ago: same
@@ -197,13 +197,14 @@ last errors
 
 NOTES_TEXT = """\
 Saturday 2026-11-21
-10:31:06 CET  eDP-1  A terminal shows four failing tests in billing.py, the
-                     first about rounding. The editor beside it is open at line
-                     88.
+10:31:06 CET  #1042  eDP-1  A terminal shows four failing tests in billing.py,
+                            the first about rounding. The editor beside it is
+                            open at line 88.
 Sunday 2026-11-22
-10:00:00 CET  eDP-1  unchanged
-10:00:05 CET  eDP-1  failed: The answer was refused by the content filter.
-10:00:09 CET  eDP-1  A long list … (cut)
+10:00:00 CET  #1042  eDP-1  unchanged
+10:00:05 CET  #1042  eDP-1  failed: The answer was refused by the content
+                            filter.
+10:00:09 CET  #1042  eDP-1  A long list … (cut)
 """
 
 COST_TEXT = """\
@@ -294,7 +295,7 @@ def test_without_a_width_nothing_is_wrapped():
 def test_a_source_with_a_long_name_does_not_squeeze_the_text():
     note = {**NOTE, "snap": {"pictures": [{"name": "a-very-long-monitor-name-of-some-vendor"}]}}
     first, second, *_ = render.render_note(note, width=60, zone=BERLIN).splitlines()
-    assert first == "10:31:06 CET  a-very-long-monitor-name-of-some-vendor"
+    assert first == "10:31:06 CET  #1042  a-very-long-monitor-name-of-some-vendor"
     assert second.startswith("    A terminal shows four failing tests")
 
 
@@ -306,6 +307,38 @@ def test_the_footer_of_a_snap():
     assert render.render_snap_footer(local, zone=BERLIN).endswith("local, local · 1.2 s · free · cut")
     unknown = {**NOTE, "cost_microusd": None}
     assert render.render_snap_footer(unknown, zone=BERLIN).endswith(" · unknown")
+
+
+@pytest.mark.parametrize(
+    ("total_ms", "words"), [(0, "1 ms"), (42.4, "42 ms"), (99.4, "99 ms"), (100, "0.1 s"), (1240, "1.2 s")]
+)
+def test_a_short_time_is_told_in_milliseconds(total_ms: float, words: str):
+    footer = render.render_snap_footer({**NOTE, "timing_ms": {"total": total_ms}}, zone=BERLIN)
+    assert f" · {words} · $" in footer
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, "yes"),
+        ({"connection": "connecting"}, "allowed, but not connected"),
+        ({"capture": {"state": "no_display"}}, "allowed, but no picture"),
+        ({"connection": "connecting", "capture": {"state": "no_display"}}, "allowed, but not connected, no picture"),
+        ({"sending": {"allowed": False, "reasons": ["not_connected"]}}, "allowed, but not connected"),
+        ({"sending": {"allowed": False, "reasons": ["locked", "no_picture"]}}, "no: locked, no picture"),
+        ({"sending": {"allowed": True, "automatic": False, "reasons": ["cap_near"]}}, "only what you ask for"),
+        ({"sending": {"allowed": False, "reasons": []}}, "no"),
+    ],
+)
+def test_sending_is_yes_only_when_a_picture_would_really_leave(change: dict[str, Any], words: str):
+    ready = {**STATUS, "connection": "ready", "sending": {"allowed": True, "automatic": True, "reasons": []}}
+    text = render.render_status({**ready, **change}, width=120, zone=BERLIN)
+    assert f"  sending      {words}\n" in text
+
+
+def test_pictures_that_failed_are_a_trouble():
+    for number, words in ((1, "1 picture that failed"), (3, "3 pictures that failed")):
+        assert words in render.render_status({**STATUS, "counters": {"capture_errors": number}}, zone=BERLIN)
 
 
 def test_a_delta_keeps_its_spaces_and_loses_its_controls():

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hudctl.times import parse_duration, parse_moment, parse_until
+from hudctl.errors import UsageError
+from hudctl.times import parse_duration, parse_moment, parse_range, parse_until
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_durations(text: str, seconds: float) -> None:
     "text", ["", "5", "h", "5x", "-5m", "5 m", "5m ", "0s", "0h0m", "1e3s", "999999999w", "9" * 400 + "s", "1.s", "m5"]
 )
 def test_what_is_no_duration_says_what_one_looks_like(text: str) -> None:
-    with pytest.raises(ValueError, match="is no duration"):
+    with pytest.raises(UsageError, match="is no duration"):
         parse_duration(text)
 
 
@@ -123,7 +124,7 @@ def test_moments_on_the_days_when_clocks_are_changed(now: str, text: str, moment
     ],
 )
 def test_what_is_no_time_says_what_one_looks_like(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no (time|duration)"):
+    with pytest.raises(UsageError, match=r"is no (time|duration)"):
         parse_moment(text, now=at("2026-11-21T13:30:00"))
 
 
@@ -144,7 +145,7 @@ def test_until_tomorrow_is_right_when_clocks_are_changed_in_the_night() -> None:
 
 @pytest.mark.parametrize("text", ["now", "today", "yesterday", "2h", "2020-01-01"])
 def test_until_what_is_past_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is past"):
+    with pytest.raises(UsageError, match="is past"):
         parse_until(text, now=at("2026-11-21T13:30:00"))
 
 
@@ -167,9 +168,24 @@ def test_any_words_are_a_moment_or_a_sentence(text: str) -> None:
     for parse in (parse_moment, parse_until):
         try:
             assert isinstance(parse(text, now=now), float)
-        except ValueError as error:
+        except UsageError as error:
             assert "\n" not in str(error)  # noqa: PT017 - most words may do either
     try:
         assert parse_duration(text) > 0
-    except ValueError as error:
+    except UsageError as error:
         assert str(error)  # noqa: PT017 - as above
+
+
+@pytest.mark.parametrize(("since", "until"), [("1h", "2h"), ("14:00", "13:00"), ("today", "yesterday"), ("1h", "1h")])
+def test_a_range_in_which_nothing_can_lie_is_refused(since: str, until: str) -> None:
+    with pytest.raises(UsageError, match=f"--since {since} is not before --until {until}"):
+        parse_range(since, until, now=at("2026-11-21T13:30:00"))
+
+
+def test_a_range_may_be_open_at_either_end() -> None:
+    now = at("2026-11-21T13:30:00")
+    hour, two = now.timestamp() - 3600, now.timestamp() - 7200
+    assert parse_range("2h", "1h", now=now) == (two, hour)
+    assert parse_range("2h", None, now=now) == (two, None)
+    assert parse_range(None, "1h", now=now) == (None, hour)
+    assert parse_range(None, None, now=now) == (None, None)

@@ -134,8 +134,14 @@ def test_a_pipe_in_its_place_is_a_sentence_and_no_wait(tmp_path: Path) -> None:
 
 def test_a_file_in_place_of_its_folder_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("")
-    with pytest.raises(StorageError, match="cannot be opened"):
+    with pytest.raises(StorageError, match="there is a file of that name"):
         _open(tmp_path / "state" / "journal.db")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
+def test_a_place_that_takes_no_folders_is_named_with_the_remedy() -> None:
+    with pytest.raises(StorageError, match=r"cannot be made in /proc: nothing can be made there\. Set HUDD_STATE_DIR"):
+        _open(Path("/proc/hudd-state/journal.db"))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")

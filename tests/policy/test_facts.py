@@ -5,7 +5,7 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hudd.policy.facts import FACTS_CHANGED, SENTENCES, Facts, Reason, sentence_for, withhold
+from hudd.policy.facts import FACTS_CHANGED, SENTENCES, Facts, Reason, causes_and_remedies, withhold
 
 REASONS: list[Reason] = ["paused", "cap_reached", "price_unknown", "stopping"]
 CHANGES = st.lists(st.tuples(st.sampled_from(REASONS), st.booleans()), max_size=40)
@@ -78,8 +78,11 @@ def test_a_reason_for_automatic_pictures_alone_lets_snaps_pass_and_discards_none
 def test_every_reason_has_a_sentence_and_an_unknown_one_stands_for_itself() -> None:
     for reason in (*get_args(Reason), FACTS_CHANGED):
         assert SENTENCES[reason].endswith(".")
-    assert sentence_for(("paused", "stopping")) == f"{SENTENCES['paused']} {SENTENCES['stopping']}"
-    assert sentence_for(("moonlight",)) == "moonlight"
+    assert causes_and_remedies(("paused", "stopping")) == (
+        "hudd is paused. hudd is stopping.",
+        "`hudctl resume` ends the pause.",
+    )
+    assert causes_and_remedies(("moonlight",)) == ("moonlight", "")
 
 
 @given(CHANGES, st.integers(0, 40))

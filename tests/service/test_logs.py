@@ -188,3 +188,10 @@ def test_no_key_comes_through(before: str, key: str, after: str):
     mask = Mask()
     mask.hide(key)
     assert key not in mask(before + key + after)
+
+
+@pytest.mark.usefixtures("log")
+def test_a_state_that_comes_back_within_the_minute_is_told_again(stream: io.StringIO):
+    for state in ("ready", "paused", "ready"):
+        LOGGER.info("= %s", state, extra={"always": True})
+    assert [line.rpartition("= ")[2] for line in stream.getvalue().splitlines()] == ["ready", "paused", "ready"]

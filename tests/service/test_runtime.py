@@ -244,6 +244,12 @@ def test_a_folder_that_is_replaced_for_ever_is_given_up(tmp_path: Path, monkeypa
     assert open_descriptors() == before
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
+def test_a_place_that_takes_no_folders_is_named():
+    with pytest.raises(PermissionsError, match="no folder can be made in /proc; set HUDD_RUNTIME_DIR"):
+        RuntimeFolder.open(Path("/proc/hudd-runtime"))
+
+
 def test_errors_leave_no_descriptor_open(tmp_path: Path):
     with RuntimeFolder.open(tmp_path / "hudd"):
         before = open_descriptors()

@@ -47,7 +47,10 @@ def test_whatever_comes_is_checked_or_refused_by_name(data: st.DataObject) -> No
         ("notes.since", {"seq": 0, "limit": 501}, "limit"),
         ("notes.since", {"seq": 0, "limit": 10**400}, "limit"),
         ("notes.since", {"seq": 0, "stream": "x" * 65}, "stream"),
+        ("snap", {}, "snap_id"),
         ("snap", {"snap_id": "short"}, "snap_id"),
+        ("snap", {"snap_id": "01JD000000000000000000000I"}, "snap_id"),
+        ("snap", {"snap_id": "01JD0000000000000000000000\n"}, "snap_id"),
         ("wait", {"for": "godot"}, "for"),
         ("notes.search", {"since": "yesterday"}, "since"),
         ("notes.search", {"since": "2026-11-21T10:00:00"}, "since"),
@@ -83,3 +86,32 @@ def test_bounds_belong_to_the_allowed_values() -> None:
     method = Method("m", "", (Param("n", "number", "", low=1, high=2), Param("s", "string", "", low=2, high=3)))
     assert check_params(method, {"n": 1, "s": "ab"}) == {"n": 1, "s": "ab"}
     assert check_params(method, {"n": 2, "s": "abc"}) == {"n": 2, "s": "abc"}
+
+
+WHOLE_NUMBERS = [(method, param) for method in METHODS for param in method.params if param.kind == "integer"]
+
+
+@pytest.mark.parametrize(("method", "param"), WHOLE_NUMBERS, ids=lambda value: value.name)
+@given(
+    number=st.integers(-(2**70), 2**70)
+    | st.integers(2**63 - 2, 2**63 + 2)
+    | st.floats(1e15, 1e300).map(float.__round__)
+)
+def test_every_whole_number_fits_where_it_goes_or_is_refused(method: Method, param: Param, number: int) -> None:
+    required = {p.name: 1 for p in method.params if p.required and p.kind == "integer"}
+    try:
+        checked = check_params(method, {**required, param.name: number})[param.name]
+    except ParamError as error:
+        assert error.name == param.name  # noqa: PT017 - either way is right
+        assert param.low is not None
+        assert param.high is not None
+        assert not param.low <= number <= param.high
+    else:
+        assert checked == number
+        assert 0 <= number < 2**63
+
+
+@pytest.mark.parametrize(("method", "param"), WHOLE_NUMBERS, ids=lambda value: value.name)
+def test_the_bound_is_named_with_every_digit(method: Method, param: Param) -> None:
+    with pytest.raises(ParamError, match=rf"at most {param.high}\."):
+        check_params(method, {"seq": 1, param.name: 10**30})

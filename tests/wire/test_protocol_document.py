@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from hudd.policy.facts import causes_and_remedies
 from hudd.wire import table
+from hudd.wire.codec import encode_error
 from tests.fakes.bus import make_note
 
 TEXT = (Path(table.__file__).parent / "PROTOCOL.md").read_text(encoding="utf-8")
@@ -71,3 +73,10 @@ def test_the_note_in_the_document_has_the_fields_of_a_real_one() -> None:
     assert shown["snap"].keys() == real["snap"].keys()
     assert shown["snap"]["pictures"][0].keys() == real["snap"]["pictures"][0].keys()
     assert shown["timing_ms"].keys() == real["timing_ms"].keys()
+
+
+def test_the_error_in_the_document_is_what_a_paused_snap_is_answered() -> None:
+    start = TEXT.index('{"jsonrpc":"2.0","id":7,"error"')
+    shown = json.loads(TEXT[start : TEXT.index("\n\n", start)])
+    cause, remedy = causes_and_remedies(("paused",))
+    assert shown == json.loads(encode_error(7, "E_STATE", cause, hint=remedy))
