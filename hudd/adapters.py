@@ -11,7 +11,7 @@ from typing import Final
 from hudd.config.crosschecks import PROFILES
 from hudd.config.keys import find_key
 from hudd.config.paths import expand
-from hudd.config.settings import LOCAL_LONG_SIDE_PX, PictureSettings, RealtimeSettings, Settings
+from hudd.config.settings import LOCAL_LONG_SIDE_PX, LOCAL_QUALITY, PictureSettings, RealtimeSettings, Settings
 from hudd.engine.process import EngineArguments, EngineProcess
 from hudd.errors import KeyMissingError, LinkRefusedError, PermissionsError, SettingsError
 from hudd.ledger.prices import PriceTable
@@ -47,9 +47,10 @@ class FramePixels:
 def picture_settings(settings: Settings) -> PictureSettings:
     """The local engine reads text better on large pictures, and nothing is billed for them."""
     picture = settings.picture
-    if settings.realtime.use == "local" and picture.long_side_px == 0:
-        return replace(picture, long_side_px=LOCAL_LONG_SIDE_PX)
-    return picture
+    if settings.realtime.use != "local":
+        return picture
+    quality = LOCAL_QUALITY if picture.quality == PictureSettings().quality else picture.quality
+    return replace(picture, long_side_px=picture.long_side_px or LOCAL_LONG_SIDE_PX, quality=quality)
 
 
 class Endpoint:

@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 
 import hudd.adapters
-from hudd.adapters import Endpoint, FramePixels, engine_arguments, is_alive, load_prices, shipped_text
+from hudd.adapters import (
+    Endpoint,
+    FramePixels,
+    engine_arguments,
+    is_alive,
+    load_prices,
+    picture_settings,
+    shipped_text,
+)
 from hudd.config.settings import CostSettings, EngineSettings, PictureSettings, RealtimeSettings, Settings
 from hudd.errors import KeyMissingError, LinkRefusedError, SettingsError
 from hudd.model import Usage
@@ -143,3 +151,12 @@ def test_a_process_is_alive_until_it_was_waited_for() -> None:
 @pytest.mark.parametrize("pid", [2**31 - 1, 2**40, 2**70])
 def test_a_number_that_is_no_process_is_not_alive(pid: int) -> None:
     assert not is_alive(pid)
+
+
+def test_the_local_engine_gets_large_and_clear_pictures_unless_somebody_said_otherwise() -> None:
+    local = picture_settings(Settings())
+    assert (local.long_side_px, local.quality) == (2560, 92)
+    asked = picture_settings(replace(Settings(), picture=PictureSettings(long_side_px=800, quality=60)))
+    assert (asked.long_side_px, asked.quality) == (800, 60)
+    paid = picture_settings(replace(Settings(), realtime=RealtimeSettings(use="service")))
+    assert paid == PictureSettings()
