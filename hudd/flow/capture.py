@@ -88,6 +88,7 @@ class Capture:
         self._state = CaptureFacts(state="starting")
         self._tries = 0
         self._told: CaptureFacts | None = None
+        self._tried = asyncio.Event()
         self._ailing: dict[str, str] = {}
         self._last_frame_at: float | None = None
         self._looked_at = float("-inf")
@@ -148,6 +149,7 @@ class Capture:
             CaptureError: There is no such source, or the grab failed.
             WithheldError: Something forbids it, or a fact changed during the grab.
         """
+        await self._tried.wait()  # right after the start the screen is just being opened
         if not self._eyes.is_open and self._state.sentence:
             raise NoDisplayError(self._state.sentence)
         source = await self._eyes.find(monitor)
@@ -238,6 +240,7 @@ class Capture:
                     self._tries += 1
                     await self._clock.sleep(wait_s)
         finally:
+            self._tried.set()  # whoever still asks is told that there is no screen
             try:
                 await self._shut()
             finally:
@@ -248,6 +251,7 @@ class Capture:
         self._state = CaptureFacts(
             state="watching", backend=status.backend, degraded=status.degraded, damage=status.damage
         )
+        self._tried.set()
         for source in sources:
             self._eyes.watcher(source)
         names = ", ".join(source.name for source in sources)
@@ -266,6 +270,7 @@ class Capture:
             asyncio.get_running_loop().remove_reader(descriptor)
 
     def _trouble(self, error: CaptureError) -> None:
+        self._tried.set()
         if self._state.state == "no_display" and isinstance(error, NoDisplayError):
             return  # still gone: the first sentence says it best
         self._state = CaptureFacts(

@@ -449,11 +449,15 @@ async def test_a_snap_without_a_display_says_why() -> None:
             await watch.capture.snap(None, "snap-1")
 
 
-async def test_a_snap_before_the_first_try_asks_for_patience() -> None:
+async def test_a_snap_before_the_screen_is_open_waits_for_it() -> None:
     watch = Watch(Desk(), screen=ScreenSettings(), gate=GateSettings(), clock=ManualClock())
-    with pytest.raises(NoDisplayError, match="not open yet"):
-        await watch.capture.snap(None, "snap-1")
-    watch.eyes.end()
+    snap = asyncio.create_task(watch.capture.snap(None, "snap-1"))
+    await asyncio.sleep(0)
+    assert not snap.done()
+    running = asyncio.create_task(watch.capture.run())
+    assert (await snap).id == "snap-1"
+    running.cancel()
+    await asyncio.wait({running})
 
 
 async def test_a_display_lost_while_watching_is_opened_again() -> None:
