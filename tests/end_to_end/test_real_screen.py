@@ -110,6 +110,7 @@ def test_a_snap_names_words_that_stand_on_the_screen(desktop: XServer, tmp_path:
     assert {"moorings", "tide"} & told, note["text"]
 
 
+@pytest.mark.timeout(300)
 def test_hudd_does_not_feed_on_itself(desktop: XServer, tmp_path: Path) -> None:
     """``hudctl follow`` in an xterm on an otherwise still screen: at most two notes."""
     with DaemonProcess(tmp_path, display=desktop.environ["DISPLAY"], gate_min_interval_s=0.5) as daemon:
