@@ -11,13 +11,14 @@ from typing import Any, Final, Self, cast
 
 import zmq
 
-from hudctl.connection import Endpoints, check_protocol, hello_params, new_token, stamp
-from hudctl.errors import DeadlineError, HudctlError, NotRunningError, UsageError, from_reply
+from hudctl.connection import Endpoints, check_protocol, hello_params, stamp
+from hudctl.errors import DeadlineError, HudctlError, NotRunningError, RefusedError, UsageError, from_reply
 from hudctl.keeping_calls import KeepingCalls, read_note
-from hudd.wire.codec import FrameError, decode_json, encode_request
+from hudctl.pieces import Pieces
+from hudd.wire.codec import FrameError, decode_reply, encode_request
 from hudd.wire.ids import new_ulid
 from hudd.wire.messages import Note, delta_topic
-from hudd.wire.table import REPLY_GRACE_MS
+from hudd.wire.table import METHOD_BY_NAME, REPLY_GRACE_MS
 
 HELLO_S: Final = 2.0
 """A daemon that hangs still accepts connections; it shows by not saying hello (daemon-notes b 12)."""
@@ -25,11 +26,19 @@ HELLO_S: Final = 2.0
 GRACE_S: Final = REPLY_GRACE_MS / 1000 + 0.1
 """How long after its deadline a call still waits for the daemon's own E_DEADLINE."""
 
-LAST_PIECES_S: Final = 0.05
-"""How long streamed pieces may come after the finished note, which travels on another socket."""
+_BROKEN: Final = (
+    zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
 
 _STARTED_MS: Final = 1000
 """A daemon that answers a plain connect finishes ZeroMQ's handshake within this."""
+
+
+class _WentAwayError(NotRunningError):
+    """The connection broke while a call waited, and a daemon is there again."""
 
 
 class Client(KeepingCalls):
@@ -42,6 +51,7 @@ class Client(KeepingCalls):
         runtime_dir: The daemon's runtime folder; None for the usual one.
         window: X11 window that notes are printed into (``$WINDOWID`` on a terminal), or None.
         streaming: Tell the daemon that this process prints notes, so that changes of that window are ignored.
+        may_start: Start a daemon that systemd starts on demand, see ``hudctl service install --on-demand``.
 
     Raises:
         UsageError: There is no usable path for the sockets.
@@ -54,9 +64,10 @@ class Client(KeepingCalls):
         *,
         window: int | None = None,
         streaming: bool = False,
+        may_start: bool = False,
     ) -> None:
         self.timeout_s = timeout_s
-        self._endpoints = Endpoints(runtime_dir)
+        self._endpoints = Endpoints(runtime_dir, may_start=may_start)
         self._introduction = hello_params(window=window, streaming=streaming)
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._socket: zmq.Socket[bytes] | None = None
@@ -71,6 +82,11 @@ class Client(KeepingCalls):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def may_command(self) -> bool:
+        """False with another machine's ``notes`` key, which may only listen."""
+        return self._endpoints.may_command
 
     def close(self) -> None:
         """Close the connection; the next call opens it again. Safe to call twice."""
@@ -109,6 +125,8 @@ class Client(KeepingCalls):
         monitor: str | None = None,
         on_delta: Callable[[str], None] | None = None,
         *,
+        region: tuple[int, int, int, int] | None = None,
+        window: str | None = None,
         snap_id: str | None = None,
         timeout_s: float | None = None,
     ) -> Note:
@@ -116,6 +134,8 @@ class Client(KeepingCalls):
 
         Args:
             monitor: Name of the source; None for the first.
+            region: Instead of a monitor: left, top, width, height in pixels of the desktop.
+            window: Instead: '' for the focused window, or its id, or a part of its title.
             on_delta: Called with each piece of text while it is written, in order. What was missed on the way comes in
                 one last piece, so that the pieces make the note's text unless the note was written differently.
             snap_id: A ULID of the caller's; the same one again gives the same note. None for a new one.
@@ -124,15 +144,15 @@ class Client(KeepingCalls):
         Raises:
             HudctlError: What took the note's place; ``StateError`` while paused, and so on.
         """
-        params = {"snap_id": snap_id or new_ulid(time.time()), "monitor": monitor}
+        params = {"snap_id": snap_id or new_ulid(time.time()), "monitor": monitor, "region": region, "window": window}
         if on_delta is None:
             return read_note(self._call("snap", params, timeout_s, None))
         deadline = time.monotonic() + (self.timeout_s if timeout_s is None else timeout_s)
         self._ensure_open(min(deadline, time.monotonic() + HELLO_S))
         topic = "delta/" if monitor is None else delta_topic(monitor)
-        pieces = _Pieces(self._new_socket(zmq.SUB), str(params["snap_id"]), topic, on_delta)
+        pieces = Pieces(self._new_socket(zmq.SUB), str(params["snap_id"]), topic, on_delta)
         try:
-            pieces.subscribe(f"ipc://{self._endpoints.notes}", deadline)
+            pieces.subscribe(self._endpoints.connect_notes, deadline)
             note = read_note(self._call("snap", params, max(0.0, deadline - time.monotonic()), pieces))
             pieces.finish(note.text)
         finally:
@@ -214,13 +234,15 @@ class Client(KeepingCalls):
     def _ensure_open(self, deadline: float) -> None:
         if self._socket is not None:
             return
+        begun = time.monotonic()
         self._endpoints.probe()
+        deadline += time.monotonic() - begun  # a daemon that is only now started needs its time for that
         dealer = self._new_socket(zmq.DEALER)
         # Nothing is queued for a daemon that is not there: a request must not reach the next one by surprise.
         dealer.setsockopt(zmq.IMMEDIATE, 1)
-        self._monitor = dealer.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
+        self._monitor = dealer.get_monitor_socket(_BROKEN)
         self._socket = dealer
-        dealer.connect(f"ipc://{self._endpoints.control}")
+        self._endpoints.connect_control(dealer)
         try:
             self._hello = self._exchange("hello", self._introduction, deadline, None)
             check_protocol(self._hello.get("protocol"))
@@ -242,12 +264,24 @@ class Client(KeepingCalls):
             self._monitor = None
 
     def _call(
-        self, method: str, params: Mapping[str, Any], timeout_s: float | None, pieces: _Pieces | None
+        self, method: str, params: Mapping[str, Any], timeout_s: float | None, pieces: Pieces | None
     ) -> dict[str, Any]:
         deadline = time.monotonic() + (self.timeout_s if timeout_s is None else timeout_s)
         self._drop_old_connection()
         self._ensure_open(min(deadline, time.monotonic() + HELLO_S))
-        return self._exchange(method, params, deadline, pieces)
+        known = METHOD_BY_NAME.get(method)
+        if known is not None and known.effect:
+            params = {"idem": new_ulid(time.time()), **params}
+        try:
+            return self._exchange(method, params, deadline, pieces)
+        except _WentAwayError:
+            before = self._hello.get("instance")
+            self._ensure_open(min(deadline, time.monotonic() + HELLO_S))
+            # Once more: whatever runs there knows the key, or begins anew, and the effects of commands do not add up.
+            # Only a snap would be paid for again where another daemon does not know its id.
+            if method == "snap" and self._hello.get("instance") != before:
+                raise
+            return self._exchange(method, params, deadline, pieces)
 
     def _drop_old_connection(self) -> None:
         """A daemon that went away since the last call is looked for anew, with a sentence if there is none."""
@@ -255,7 +289,7 @@ class Client(KeepingCalls):
             self._disconnect()
 
     def _exchange(
-        self, method: str, params: Mapping[str, Any], deadline: float, pieces: _Pieces | None
+        self, method: str, params: Mapping[str, Any], deadline: float, pieces: Pieces | None
     ) -> dict[str, Any]:
         """Send one request and wait for its own reply; replies to earlier calls are dropped."""
         assert self._socket is not None
@@ -265,7 +299,7 @@ class Client(KeepingCalls):
             body = encode_request(request_id, method, stamp(params, deadline - time.monotonic()))
         except (FrameError, TypeError, ValueError) as error:
             raise UsageError(f"The parameters of {method} cannot be sent: {error}") from error
-        if not self._socket.poll(_STARTED_MS, zmq.POLLOUT):
+        if not _is_open(self._socket, self._monitor):
             if self._monitor is not None and self._monitor.poll(0):
                 self._lost(method)
             raise DeadlineError(f"The daemon takes no {method}.", code="E_DEADLINE")
@@ -294,66 +328,29 @@ class Client(KeepingCalls):
         if self._monitor is not None and self._monitor.poll(0):
             event = struct.unpack("=hi", self._monitor.recv_multipart()[0])[0]
             reason = "" if event == zmq.EVENT_DISCONNECTED else " (the handshake failed)"
+            if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+                self._disconnect()
+                raise RefusedError(f"hudd does not let us in: {self._endpoints.why_refused}.", code="E_AUTH")
         self._disconnect()
         self._endpoints.probe()
-        raise NotRunningError(
+        if self._endpoints.is_far and not self._hello:
+            raise RefusedError(
+                "The handshake with the other machine failed.",
+                code="E_AUTH",
+                hint="The key file is for another hudd, or what listens there is none.",
+            )
+        raise _WentAwayError(
             f"hudd went away before it answered {method}{reason}.", hint="It runs again; repeat the command."
         )
 
 
-class _Pieces:
-    """The streamed text of one snap."""
-
-    def __init__(self, socket: zmq.Socket[bytes], snap_id: str, topic: str, on_delta: Callable[[str], None]) -> None:
-        self.socket = socket
-        self._snap_id = snap_id
-        self._topic = topic
-        self._on_delta = on_delta
-        self._newest = -1
-        self._text = ""
-
-    def subscribe(self, address: str, deadline: float) -> None:
-        """Subscribe, and wait for the welcome that proves it.
-
-        Raises:
-            DeadlineError: No welcome came.
-        """
-        welcome = f"welcome/{new_token()}/".encode()
-        self.socket.subscribe(self._topic)
-        self.socket.subscribe(welcome)
-        self.socket.connect(address)
-        while True:
-            left_ms = (deadline - time.monotonic()) * 1000
-            if left_ms <= 0 or not self.socket.poll(int(left_ms) + 1):
-                raise DeadlineError("The daemon's note socket did not welcome us in time.", code="E_DEADLINE")
-            if self.socket.recv_multipart()[0] == welcome:
-                self.socket.unsubscribe(welcome)
-                return
-
-    def take(self) -> None:
-        """Hand on what has come."""
-        while self.socket.poll(0):
-            frames = self.socket.recv_multipart()
-            try:
-                body = decode_json(frames[1], max_bytes=None)
-                snap_id, number, text = body["snap_id"], int(body["n"]), str(body["text"])
-            except (FrameError, LookupError, TypeError, ValueError) as error:
-                raise HudctlError(f"The daemon streamed something unreadable: {error}") from error
-            if snap_id == self._snap_id and number > self._newest and text:
-                self._newest = number
-                self._text += text
-                self._on_delta(text)
-
-    def finish(self, text: str) -> None:
-        """Take the last pieces; what was lost on the way comes as one."""
-        until = time.monotonic() + LAST_PIECES_S
-        while self._text != text and text.startswith(self._text):
-            left_ms = (until - time.monotonic()) * 1000
-            if left_ms <= 0 or not self.socket.poll(int(left_ms) + 1):
-                break
-            self.take()
-        if len(text) > len(self._text) and text.startswith(self._text):
-            self._on_delta(text[len(self._text) :])
+def _is_open(made: zmq.Socket[bytes], monitor: zmq.Socket[bytes] | None) -> bool:
+    """Wait for the end of the handshake; False when it did not come, or the connection broke first."""
+    poller = zmq.Poller()
+    poller.register(made, zmq.POLLOUT)
+    if monitor is not None:
+        poller.register(monitor, zmq.POLLIN)
+    return made in dict(poller.poll(_STARTED_MS))
 
 
 def _reply_to(frames: list[bytes], request_id: int) -> dict[str, Any] | None:
@@ -363,7 +360,7 @@ def _reply_to(frames: list[bytes], request_id: int) -> dict[str, Any] | None:
         HudctlError: The reply is an error, or cannot be read.
     """
     try:
-        body = decode_json(frames[-1], max_bytes=None)
+        body = decode_reply(frames[-1])
     except FrameError as error:
         raise HudctlError(f"The daemon's reply cannot be read: {error}") from error
     reply = cast("dict[str, Any]", body) if isinstance(body, dict) else {}

@@ -7,6 +7,7 @@ Two frames each: the topic, and one JSON object. Slow subscribers lose frames be
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, Final
 
 import zmq
 
-from hudd.bus.sockets import MAX_SUBSCRIPTION_BYTES, Context, LoopSocket, new_context
+from hudd.bus.sockets import MAX_SUBSCRIPTION_BYTES, SUBSCRIPTION_QUEUE, Context, LoopSocket, new_context
 from hudd.clock import Clock
 from hudd.wire.codec import encode_json
 from hudd.wire.messages import iso_time
@@ -25,11 +26,16 @@ HEARTBEAT_SLOW_S: Final = 15.0
 HEARTBEAT_FAST_FOR_S: Final = 5.0
 """After a frame a beat comes every second for so long: a lost last note shows within a second (daemon-notes b 16)."""
 
-MAX_TOPICS: Final = 4096
-"""Prefixes that are counted; more would be a mistake or an attack, and only the counting stops."""
+MAX_PREFIXES_OF_PEER: Final = 256
+MAX_PREFIX_BYTES: Final = 128 * 1024
+"""Of all different prefixes together. ZeroMQ keeps about 40 bytes for each, and has no bound of its own: whoever
+subscribes to more is disconnected."""
+
+LOG_EVERY_S: Final = 60.0
 
 _WELCOME: Final = re.compile(rb"welcome/[A-Za-z0-9._-]{1,64}/")
 _SUBSCRIBE: Final = 1
+_log = logging.getLogger(__name__)
 
 
 class Publisher:
@@ -41,18 +47,20 @@ class Publisher:
     once; ``hudctl.Feed`` never does that.
 
     Args:
-        path: Where the socket listens.
+        place: Where the socket listens: a path, or a ``tcp://`` address.
         stream: Name of the journal that numbers the notes.
         instance: Name of this run of the daemon.
         heads: Returns the newest seq per topic.
         clock: For the heartbeat.
         queue: Frames held for a slow subscriber (``[bus] note_queue``).
         context: Shared with the command socket; None for one of its own.
+        access: Who may come in, see ``hudd.bus.authenticator``; None for whoever reaches the socket.
+        on_demand: Called when somebody subscribed or ceased to.
     """
 
     def __init__(
         self,
-        path: Path,
+        place: Path | str,
         *,
         stream: str,
         instance: str,
@@ -60,8 +68,12 @@ class Publisher:
         clock: Clock,
         queue: int = 1000,
         context: Context | None = None,
+        access: Mapping[int, int | bytes] | None = None,
+        on_demand: Callable[[], None] = lambda: None,
     ) -> None:
-        self._path = path
+        self._place = place
+        self._access = access
+        self._on_demand = on_demand
         self._stream = stream
         self._instance = instance
         self._heads = heads
@@ -78,26 +90,33 @@ class Publisher:
         self._beat_is_slow = False
         self._published = 0
         self._odd_messages = 0
+        self._dropped_peers = 0
+        self._prefix_bytes = 0
+        self._prefixes_of: dict[int, int] = {}  # by descriptor of the connection
+        self._quiet_until = float("-inf")
 
     def open(self) -> None:
         """Bind and listen. Call it in the running loop, while the daemon's lock is held.
 
         Raises:
-            HuddError: See ``hudd.bus.sockets.listen``.
+            HuddError: See ``hudd.bus.admission.listen``.
         """
         if self._context is None:
             self._own_context = new_context()
         self._socket = LoopSocket(
             self._context or self._own_context or new_context(),
             zmq.XPUB,
-            self._path,
+            self._place,
             on_message=self._on_message,
             on_failure=self._on_failure,
             options={
                 zmq.XPUB_VERBOSER: 1,  # without it ten subscribers give one event (daemon-notes b 19)
                 zmq.SNDHWM: self._queue,
                 zmq.MAXMSGSIZE: MAX_SUBSCRIPTION_BYTES,
+                zmq.RCVHWM: SUBSCRIPTION_QUEUE,
             },
+            access=self._access,
+            on_new=lambda connection: self._prefixes_of.pop(connection, None),
         )
 
     def publish(self, topic: str, body: Mapping[str, Any]) -> None:
@@ -129,8 +148,27 @@ class Publisher:
         return any(held.startswith(wanted) or wanted.startswith(held) for held in self._counts)
 
     def counters(self) -> dict[str, int]:
-        """``published`` frames (beats and welcomes apart) and ``odd_messages`` that were no subscription."""
-        return {"published": self._published, "odd_messages": self._odd_messages}
+        """Counts since the start.
+
+        ``published`` frames (beats and welcomes apart), ``odd_messages`` that were no subscription, ``dropped_peers``
+        that subscribed to too much; and those of the socket.
+        """
+        return {
+            "published": self._published,
+            "odd_messages": self._odd_messages,
+            "dropped_peers": self._dropped_peers,
+            **({} if self._socket is None else self._socket.counters()),
+        }
+
+    @property
+    def peers(self) -> int:
+        """Local connections that are open now."""
+        return 0 if self._socket is None else self._socket.peers
+
+    @property
+    def full(self) -> bool:
+        """Whether more subscribers wait to be let in."""
+        return self._socket is not None and self._socket.full
 
     async def close(self) -> None:
         """Stop the heartbeat, close the socket and remove its file. Safe to call twice."""
@@ -159,7 +197,7 @@ class Publisher:
         self._failure = error
         self._stop_beat()
 
-    def _on_message(self, frames: list[bytes]) -> None:
+    def _on_message(self, frames: list[bytes], connection: int) -> None:
         """One subscription event: a byte (1 subscribe, 0 cancel) and the prefix."""
         event = frames[0]
         if len(frames) != 1 or event[:1] not in (b"\0", b"\1"):
@@ -167,20 +205,47 @@ class Publisher:
             return
         prefix = event[1:]
         if event[0] == _SUBSCRIBE:
-            if prefix in self._counts or len(self._counts) < MAX_TOPICS:
-                self._counts[prefix] = self._counts.get(prefix, 0) + 1
-            if _WELCOME.fullmatch(prefix):
-                # A connection's subscriptions are handled in order, so all before this one are active now.
-                self._send(prefix.decode(), self._facts())
-        elif self._counts.get(prefix, 0) > 1:
-            self._counts[prefix] -= 1
+            self._subscribed(prefix, connection)
         else:
-            self._counts.pop(prefix, None)
+            self._cancelled(prefix, connection)
+        self._on_demand()
         self._beat_wanted = self.listening("hb/")
         if self._beat_wanted:
             self._start_beat()
         else:
             self._stop_beat()
+
+    def _subscribed(self, prefix: bytes, connection: int) -> None:
+        if prefix not in self._counts:
+            self._prefix_bytes += len(prefix)
+        self._counts[prefix] = self._counts.get(prefix, 0) + 1
+        mine = self._prefixes_of[connection] = self._prefixes_of.get(connection, 0) + 1
+        if mine > MAX_PREFIXES_OF_PEER or self._prefix_bytes > MAX_PREFIX_BYTES:
+            self._drop(connection)
+        elif _WELCOME.fullmatch(prefix):
+            # A connection's subscriptions are handled in order, so all before this one are active now.
+            self._send(prefix.decode(), self._facts())
+
+    def _cancelled(self, prefix: bytes, connection: int) -> None:
+        if self._prefixes_of.get(connection, 0) > 0:
+            self._prefixes_of[connection] -= 1
+        count = self._counts.get(prefix, 0)
+        if count > 1:
+            self._counts[prefix] -= 1
+        elif count == 1:
+            del self._counts[prefix]
+            self._prefix_bytes -= len(prefix)
+
+    def _drop(self, connection: int) -> None:
+        """ZeroMQ takes the prefixes back when the connection has ended, and tells so."""
+        assert self._socket is not None
+        if not self._socket.drop(connection):
+            return  # it ended already
+        self._dropped_peers += 1
+        now = self._clock.monotonic()
+        if now >= self._quiet_until:
+            self._quiet_until = now + LOG_EVERY_S
+            _log.warning("A subscriber was disconnected: it subscribed to far too many topics.")
 
     def _start_beat(self) -> None:
         if self._beat_wanted and (self._beat is None or self._beat.done()):

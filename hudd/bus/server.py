@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +16,14 @@ from typing import Any, Final
 
 import zmq
 
+from hudd.bus.activation import InheritedListener
+from hudd.bus.repeats import Repeats, Work
+from hudd.bus.replies import Replies, outcome, refusal, stopping
 from hudd.bus.sockets import MAX_REQUEST_BYTES, REPLY_LINGER_MS, REPLY_QUEUE, REQUEST_QUEUE, Context, LoopSocket
 from hudd.bus.sockets import new_context as _new_context
 from hudd.clock import Clock
-from hudd.errors import CommandError, HuddError, cause_and_remedy
-from hudd.wire.codec import Refusal, RequestFrame, RequestId, encode_error, encode_result, parse_request, split_envelope
+from hudd.errors import CommandError, HuddError
+from hudd.wire.codec import Refusal, RequestFrame, RequestId, encode_error, parse_request, split_envelope
 from hudd.wire.params import ParamError, check_params
 from hudd.wire.table import DEFAULT_DEADLINE_MS, METHOD_BY_NAME, Method
 
@@ -33,12 +36,6 @@ CANCEL_S: Final = 2.0
 
 LOG_EVERY_S: Final = 60.0
 """Bad frames are logged once in so long, with the number of those in between."""
-
-RESEND_EVERY_S: Final = 0.005
-RESEND_FOR_S: Final = 1.0
-RESEND_BYTES: Final = 4 * 1024 * 1024
-"""Replies that find their peer's queue full are tried again so, as long as they fit; a peer that floods and reads gets
-them all, one that never reads loses them."""
 
 _log = logging.getLogger(__name__)
 
@@ -85,28 +82,34 @@ class CommandServer:
     """Answers commands.
 
     Args:
-        path: Where the socket listens.
+        place: Where the socket listens: a path, or a ``tcp://`` address.
         handlers: One coroutine function per method of the table. It returns the result, or raises ``CommandError`` or
             another ``HuddError``; anything else is ``E_INTERNAL`` and logged with its traceback. At the deadline the
             caller is answered ``E_DEADLINE`` and the handler is cancelled: work that others share must be shielded.
         clock: For deadlines.
         context: Shared with the note socket; None for one of its own.
+        access: Who may come in, see ``hudd.bus.authenticator``; None for whoever reaches the socket.
+        repeats: The keys of requests; shared with the server of another socket, so that a repeat may come over either.
         overdue: Says of a request whose deadline passed what it waited for; None where there is nothing to say.
+        inherited: The listener, when systemd made it.
     """
 
     def __init__(
         self,
-        path: Path,
+        place: Path | str,
         handlers: Mapping[str, Handler],
         *,
         clock: Clock,
         context: Context | None = None,
+        access: Mapping[int, int | bytes] | None = None,
+        repeats: Repeats | None = None,
         overdue: Callable[[Request], CommandError | None] = lambda _: None,
+        inherited: InheritedListener | None = None,
     ) -> None:
         unknown = sorted(set(handlers) - set(METHOD_BY_NAME))
         if unknown:
             raise ValueError(f"not in the table of methods: {', '.join(unknown)}")
-        self._path = path
+        self._place, self._access, self._inherited = place, access, inherited
         self._handlers = dict(handlers)
         self._clock = clock
         self._overdue = overdue
@@ -114,12 +117,12 @@ class CommandServer:
         self._own_context: Context | None = None
         self._socket: LoopSocket | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._late: deque[tuple[float, list[bytes]]] = deque()
-        self._late_bytes = 0
-        self._resending: asyncio.Task[None] | None = None
+        self._work: set[Work] = set()
+        self._repeats = Repeats(clock) if repeats is None else repeats
+        self._replies = Replies(self._open_socket, clock, lambda: self._counters.update(lost_replies=1))
         self._per_peer: Counter[bytes] = Counter()  # whose handlers run; empty when none do
         self._counters: Counter[str] = Counter(
-            requests=0, ignored_requests=0, bad_frames=0, busy=0, expired=0, lost_replies=0
+            requests=0, ignored_requests=0, bad_frames=0, busy=0, expired=0, repeated=0, lost_replies=0
         )
         self._bad_frames = _BadFrames(clock)
         self._stopping = False
@@ -129,7 +132,7 @@ class CommandServer:
         """Bind and listen. Call it in the running loop, while the daemon's lock is held.
 
         Raises:
-            HuddError: See ``hudd.bus.sockets.listen``.
+            HuddError: See ``hudd.bus.admission.listen``.
         """
         if self._context is None:
             self._own_context = _new_context()
@@ -137,7 +140,7 @@ class CommandServer:
         self._socket = LoopSocket(
             self._context or self._own_context or _new_context(),
             zmq.ROUTER,
-            self._path,
+            self._place,
             on_message=self._on_message,
             on_failure=self._on_failure,
             options={
@@ -147,6 +150,8 @@ class CommandServer:
                 zmq.RCVHWM: REQUEST_QUEUE,
                 zmq.SNDHWM: REPLY_QUEUE,
             },
+            access=self._access,
+            inherited=self._inherited,
         )
 
     async def run(self) -> None:
@@ -171,7 +176,9 @@ class CommandServer:
         if self._tasks and drain_s > 0:
             await asyncio.wait(self._tasks, timeout=drain_s)
         await asyncio.sleep(0)  # a request that came in this very moment starts, so that it can answer
-        left: set[asyncio.Task[None]] = {*self._tasks, *([self._resending] if self._resending else [])}
+        left: set[asyncio.Task[Any]] = {*self._tasks, *self._work}
+        if self._replies.task is not None:
+            left.add(self._replies.task)
         for task in left:
             task.cancel()
         if left:
@@ -185,12 +192,29 @@ class CommandServer:
             self._ended.set_result(None)
 
     def counters(self) -> dict[str, int]:
-        """Counts since the start: ``requests, ignored_requests, bad_frames, busy, expired, lost_replies``."""
-        return dict(self._counters)
+        """Counts since the start.
+
+        ``requests, ignored_requests, bad_frames, busy, expired, repeated, lost_replies``; and those of the socket.
+        """
+        return {**self._counters, **({} if self._socket is None else self._socket.counters())}
 
     def in_flight(self) -> int:
         """Requests whose handlers run now."""
         return self._per_peer.total()
+
+    @property
+    def peers(self) -> int:
+        """Local connections that are open now."""
+        return 0 if self._socket is None else self._socket.peers
+
+    @property
+    def full(self) -> bool:
+        """Whether more callers wait to be let in."""
+        return self._socket is not None and self._socket.full
+
+    def _open_socket(self) -> LoopSocket:
+        assert self._socket is not None
+        return self._socket
 
     # Reading -----------------------------------------------------------------------------------------------------
 
@@ -198,7 +222,7 @@ class CommandServer:
         if self._ended is not None and not self._ended.done():
             self._ended.set_exception(error)
 
-    def _on_message(self, frames: list[bytes]) -> None:
+    def _on_message(self, frames: list[bytes], _connection: int) -> None:
         parts = split_envelope(frames)
         if parts is None or not parts[1]:
             self._bad("The message has no JSON frame after an empty one.")
@@ -211,7 +235,12 @@ class CommandServer:
             self._refuse(envelope, found)
         else:
             self._counters["requests"] += 1
-            self._start(envelope, found)
+            try:
+                self._start(envelope, found)
+            except Exception:  # noqa: BLE001 - a mistake of ours that one peer's request brought out must not end all others
+                _log.exception("A request for %s could not be begun.", found.method[:100])
+                sentence = "The request could not be begun by a mistake in hudd; its log has more."
+                self._replies.send(envelope, encode_error(found.id, "E_INTERNAL", sentence))
 
     def _bad(self, sentence: str) -> None:
         self._counters["bad_frames"] += 1
@@ -223,7 +252,7 @@ class CommandServer:
         else:
             self._bad(refusal.message)
         if refusal.answer:
-            self._reply(envelope, encode_error(refusal.id, refusal.code, refusal.message))
+            self._replies.send(envelope, encode_error(refusal.id, refusal.code, refusal.message))
 
     def _start(self, envelope: list[bytes], frame: RequestFrame) -> None:
         """Check a request and start its handler, or answer at once why not."""
@@ -232,23 +261,23 @@ class CommandServer:
             known = ", ".join(sorted(self._handlers))
             message = f"There is no method {frame.method[:100]!r}."
             hint = f"This hudd knows: {known}."
-            self._reply(envelope, encode_error(frame.id, "E_UNKNOWN_METHOD", message, hint=hint))
+            self._replies.send(envelope, encode_error(frame.id, "E_UNKNOWN_METHOD", message, hint=hint))
             return
         try:
             params = check_params(METHOD_BY_NAME[frame.method], frame.params)
         except ParamError as error:
             hint = _takes(METHOD_BY_NAME[frame.method])
-            self._reply(envelope, encode_error(frame.id, "E_ARGS", str(error), hint=hint))
+            self._replies.send(envelope, encode_error(frame.id, "E_ARGS", str(error), hint=hint))
             return
         remaining_s = self._remaining_s(params)
         if remaining_s <= 0:
             self._counters["expired"] += 1
             message = "The deadline had passed when the request came; it was not run."
             hint = "Send it again with a new sent_at."
-            self._reply(envelope, encode_error(frame.id, "E_DEADLINE", message, hint=hint))
+            self._replies.send(envelope, encode_error(frame.id, "E_DEADLINE", message, hint=hint))
             return
         if self._stopping:
-            self._reply(envelope, _stopping(frame.id))
+            self._replies.send(envelope, stopping(frame.id))
             return
         peer = envelope[0]
         if self.in_flight() >= MAX_IN_FLIGHT or self._per_peer[peer] >= MAX_IN_FLIGHT_PER_PEER:
@@ -259,15 +288,41 @@ class CommandServer:
                 hint="Await a reply before you send another request.",
                 retry_after_ms=BUSY_RETRY_MS,
             )
-            self._reply(envelope, _refusal(frame.id, refused))
+            self._replies.send(envelope, refusal(frame.id, refused))
             return
         request = Request(frame.method, params, self._clock.monotonic() + remaining_s, peer.hex())
+        key = params.get("idem") if self._may_repeat(METHOD_BY_NAME[frame.method]) else None
+        try:
+            found = None if key is None else self._repeats.find(key, frame.method, params)
+        except CommandError as error:
+            self._replies.send(envelope, refusal(frame.id, error))
+            return
         self._per_peer[peer] += 1
+        work = self._begin(handler, request, peer, key) if found is None else found
+        self._counters["repeated"] += found is not None
         task = asyncio.get_running_loop().create_task(
-            self._serve(envelope, frame.id, handler, request, remaining_s), name=f"command {frame.method}"
+            self._serve(
+                envelope, frame.id, request, work, remaining_s, keyed=key is not None, joined=found is not None
+            ),
+            name=f"command {frame.method}",
         )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _may_repeat(self, method: Method) -> bool:
+        """Whether a key counts. What is refused here and done at the local socket is no repeat of either."""
+        return method.effect and not (method.local_only and isinstance(self._place, str))
+
+    def _begin(self, handler: Handler, request: Request, peer: bytes, key: str | None) -> Work:
+        """Start a handler."""
+        work: Work = asyncio.get_running_loop().create_task(_call(handler, request))
+        # The place is taken until the handler really ended, however late; and free before the caller can ask again.
+        work.add_done_callback(lambda _: self._free_place(peer))
+        self._work.add(work)
+        work.add_done_callback(self._work.discard)
+        if key is not None:
+            self._repeats.add(key, request.method, request.params, work)
+        return work
 
     def _remaining_s(self, params: Mapping[str, Any]) -> float:
         """Seconds until the answer is no longer wanted; a ``sent_at`` in the future counts as now."""
@@ -285,111 +340,57 @@ class CommandServer:
     # Answering ---------------------------------------------------------------------------------------------------
 
     async def _serve(
-        self, envelope: list[bytes], request_id: RequestId, handler: Handler, request: Request, remaining_s: float
+        self,
+        envelope: list[bytes],
+        request_id: RequestId,
+        request: Request,
+        work: Work,
+        remaining_s: float,
+        *,
+        keyed: bool,
+        joined: bool,
     ) -> None:
-        """Run one handler and send exactly one reply, whatever happens."""
-        work = asyncio.ensure_future(_call(handler, request))
-        # The place is taken until the handler really ended, however late; and free before the caller can ask again.
-        work.add_done_callback(lambda _: self._free_place(envelope[0]))
+        """Wait for one handler and send exactly one reply, whatever happens.
+
+        With a key the work goes on to its end when nobody waits any more, so that a repeat learns what came of it.
+        """
+
+        def answer(body: bytes) -> None:
+            if joined:  # the place of a repeat; that of the first is free when the work has ended
+                self._free_place(envelope[0])
+            self._replies.send(envelope, body)
+
         alarm = asyncio.ensure_future(self._clock.sleep(remaining_s))
         answered_early = True
         try:
             await asyncio.wait((work, alarm), return_when=asyncio.FIRST_COMPLETED)
             answered_early = not work.done()
             if work.done():
-                self._reply(envelope, _outcome(request, request_id, work))
+                answer(outcome(request.method, request_id, work))
             else:
                 self._counters["expired"] += 1
                 late = self._overdue(request) or CommandError(
                     "E_DEADLINE", "The deadline passed first.", hint="Ask again with a longer deadline_ms."
                 )
-                self._reply(envelope, _refusal(request_id, late))
+                answer(refusal(request_id, late))
         except asyncio.CancelledError:
-            self._reply(envelope, _stopping(request_id))
+            answer(stopping(request_id))
             raise
         finally:
             alarm.cancel()
-            work.cancel()
-            await asyncio.gather(work, alarm, return_exceptions=True)
-            failure = None if work.cancelled() else work.exception()
+            if not keyed:
+                work.cancel()
+            await asyncio.wait([alarm] if joined else [alarm, work])
+            failure = None if joined or work.cancelled() else work.exception()
             if answered_early and failure is not None and not isinstance(failure, HuddError):
                 _log.error("The command %s failed after its deadline.", request.method, exc_info=failure)
-
-    def _reply(self, envelope: list[bytes], body: bytes) -> None:
-        frames = [*envelope, body]
-        if self._try_reply(frames):
-            return
-        if self._late_bytes + len(body) > RESEND_BYTES:
-            self._counters["lost_replies"] += 1
-            return
-        self._late.append((self._clock.monotonic() + RESEND_FOR_S, frames))
-        self._late_bytes += len(body)
-        if self._resending is None or self._resending.done():
-            self._resending = asyncio.get_running_loop().create_task(self._resend(), name="late replies")
-
-    def _try_reply(self, frames: list[bytes]) -> bool:
-        """False when it may be tried again: the peer's queue is full."""
-        assert self._socket is not None
-        try:
-            return self._socket.send(frames)
-        except zmq.ZMQError as error:
-            # The peer left. Nobody waits for this reply; the effect of the command stands.
-            self._counters["lost_replies"] += 1
-            _log.debug("A reply found its peer gone: %s", error)
-            return True
-
-    async def _resend(self) -> None:
-        """Try late replies again until each is sent or given up; ends when there are none."""
-        while self._late:
-            await self._clock.sleep(RESEND_EVERY_S)
-            now, full = self._clock.monotonic(), set[bytes]()
-            for _ in range(len(self._late)):
-                until, frames = self._late.popleft()
-                if frames[0] not in full and self._try_reply(frames):
-                    self._late_bytes -= len(frames[-1])
-                elif now < until:
-                    full.add(frames[0])
-                    self._late.append((until, frames))
-                else:
-                    self._late_bytes -= len(frames[-1])
-                    self._counters["lost_replies"] += 1
 
 
 async def _call(handler: Handler, request: Request) -> Mapping[str, Any]:
     return await handler(request)
 
 
-def _refusal(request_id: RequestId, error: CommandError) -> bytes:
-    """An error as it is sent: a remedy that stands in the sentence becomes the hint."""
-    message, hint = (error.message, error.hint) if error.hint else cause_and_remedy(error.message)
-    return encode_error(
-        request_id, error.code, message, hint=hint, retry_after_ms=error.retry_after_ms, upstream=error.upstream
-    )
-
-
-def _stopping(request_id: RequestId) -> bytes:
-    return _refusal(request_id, CommandError("E_STATE", "hudd is stopping.", hint="Ask again when it runs."))
-
-
 def _takes(method: Method) -> str:
     """The parameters of a method, for a caller that got one wrong."""
     names = ", ".join(f"{param.name} (required)" if param.required else param.name for param in method.params)
     return f"{method.name} takes {names or 'no parameters of its own'}."
-
-
-def _outcome(request: Request, request_id: RequestId, work: asyncio.Future[Mapping[str, Any]]) -> bytes:
-    """The reply for a handler that ended."""
-    if work.cancelled():
-        return encode_error(request_id, "E_STATE", f"{request.method} was stopped before it ended.")
-    error = work.exception()
-    if error is None:
-        try:
-            return encode_result(request_id, work.result())
-        except (TypeError, ValueError, RecursionError) as unfit:
-            error = unfit
-    if isinstance(error, CommandError):
-        return _refusal(request_id, error)
-    if isinstance(error, HuddError):
-        return _refusal(request_id, CommandError(error.wire_code, error.message, hint=error.hint))
-    _log.error("The command %s failed.", request.method, exc_info=error)
-    return encode_error(request_id, "E_INTERNAL", f"{request.method} failed by a mistake in hudd; its log has more.")

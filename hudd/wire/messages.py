@@ -32,8 +32,7 @@ def delta_topic(source_name: str) -> str:
 
 def iso_time(wall_s: float) -> str:
     """Seconds since 1970 as ``2026-11-21T10:31:06.412Z``."""
-    moment = datetime.fromtimestamp(wall_s, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_time(value: object) -> float:
@@ -46,7 +45,7 @@ def parse_time(value: object) -> float:
         ValueError: It is neither, or the string has no zone.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if not -1e11 < float(value) < 1e11:
+        if not -1e11 < value < 1e11:  # as it is: a whole number of hundreds of digits fits no float
             raise ValueError("the time is out of range")
         return float(value)
     if isinstance(value, str):
@@ -70,6 +69,8 @@ class PictureInfo:
         rect: ``(left, top, width, height)`` in desktop pixels.
         scale: Picture pixels per screen pixel.
         hash: Fingerprint of the frame.
+        masked: Windows that were painted over because they must not be seen.
+        redacted: Texts that were painted over because they have the shape of a secret.
     """
 
     kind: str
@@ -77,6 +78,20 @@ class PictureInfo:
     rect: tuple[int, int, int, int]
     scale: float
     hash: str
+    masked: int = 0
+    redacted: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of PROTOCOL.md; what was painted over is named only where something was."""
+        painted = {"masked": self.masked, "redacted": self.redacted}
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "rect": list(self.rect),
+            "scale": self.scale,
+            "hash": self.hash,
+            **{name: count for name, count in painted.items() if count},
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +113,8 @@ class Note:
         model: Model name as configured.
         engine: ``service`` or ``local``.
         usage: Tokens as the service told them (see ``hudd.model.Usage``), or None.
-        cost_microusd: What it cost, in millionths of a dollar; None when the price is unknown.
+        cost_microusd: What it cost, in millionths of a dollar; None when the price is unknown. Without ``usage`` it is
+            assumed: what was reserved for the answer.
         timing_ms: ``capture, encode, queue, first_delta, total`` in milliseconds.
     """
 
@@ -125,6 +141,11 @@ class Note:
         return self.pictures[0].name if self.pictures else "screen"
 
     @property
+    def cost_assumed(self) -> bool:
+        """Whether the cost is what was reserved, because the service told no usage."""
+        return self.usage is None and bool(self.cost_microusd)
+
+    @property
     def topic(self) -> str:
         """The topic it is published on."""
         return note_topic(self.source)
@@ -148,15 +169,13 @@ class Note:
             "snap": {
                 "id": self.snap_id,
                 "trigger": self.trigger,
-                "pictures": [
-                    {"kind": p.kind, "name": p.name, "rect": list(p.rect), "scale": p.scale, "hash": p.hash}
-                    for p in self.pictures
-                ],
+                "pictures": [p.to_json() for p in self.pictures],
             },
             "model": self.model,
             "engine": self.engine,
             "usage": None if self.usage is None else dict(self.usage),
             "cost_microusd": self.cost_microusd,
+            "cost_assumed": self.cost_assumed,
             "timing_ms": dict(self.timing_ms),
         }
 
@@ -189,6 +208,8 @@ class Note:
                         rect=(int(p["rect"][0]), int(p["rect"][1]), int(p["rect"][2]), int(p["rect"][3])),
                         scale=float(p["scale"]),
                         hash=str(p["hash"]),
+                        masked=int(p.get("masked", 0)),
+                        redacted=int(p.get("redacted", 0)),
                     )
                     for p in snap["pictures"]
                 ),

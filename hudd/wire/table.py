@@ -66,17 +66,23 @@ class Method:
         doc: One sentence.
         params: Its own parameters; ``COMMON_PARAMS`` are allowed everywhere.
         verb: The verb of hudctl that uses it; '' when no person calls it.
+        effect: Whether it changes something, so that a repeat with the same ``idem`` key must not run again. A snap has
+            its ``snap_id`` for that.
+        local_only: Whether it is refused to callers on other machines, because it names a file of this one.
     """
 
     name: str
     doc: str
     params: tuple[Param, ...] = ()
     verb: str = ""
+    effect: bool = False
+    local_only: bool = False
 
 
 COMMON_PARAMS: Final = (
     Param("sent_at", "number", "When the request was sent, milliseconds since 1970.", low=0, high=1e15),
     Param("deadline_ms", "number", "How long after sent_at the answer is still wanted.", low=1, high=MAX_DEADLINE_MS),
+    Param("idem", "string", "Key of a request with an effect: a repeat is answered and not run.", low=1, high=64),
 )
 
 _RANGE = (
@@ -97,7 +103,12 @@ METHODS: Final[tuple[Method, ...]] = (
         ),
         verb="version",
     ),
-    Method("status", "Tells facts: connection, sending with all reasons, ages, counters, cost.", verb="status"),
+    Method(
+        "status",
+        "Tells facts: connection, sending with all reasons, ages, counters, cost.",
+        (Param("first_use_told", "boolean", "True when a person has read the first_use of hello."),),
+        verb="status",
+    ),
     Method(
         "snap",
         "Takes a picture now and answers with the committed note.",
@@ -110,7 +121,9 @@ METHODS: Final[tuple[Method, ...]] = (
                 pattern=ULID,
                 form="a ULID: 26 characters of Crockford's base 32",
             ),
-            Param("monitor", "string", "Name of the source; absent means the first.", high=200),
+            Param("monitor", "string", "Name of the monitor; absent means the first.", high=200),
+            Param("region", "array", "Instead of a monitor: [left, top, width, height] in pixels of the desktop."),
+            Param("window", "string", "Instead: '' is the focused window; or an id, or a part of a title.", high=200),
         ),
         verb="snap",
     ),
@@ -122,8 +135,9 @@ METHODS: Final[tuple[Method, ...]] = (
             Param("why", "string", "A word for the status.", high=200),
         ),
         verb="pause",
+        effect=True,
     ),
-    Method("resume", "Ends a pause and lifts a stopped connection.", verb="resume"),
+    Method("resume", "Ends a pause and lifts a stopped connection.", verb="resume", effect=True),
     Method(
         "wait",
         "Answers when the daemon has reached a state.",
@@ -179,12 +193,14 @@ METHODS: Final[tuple[Method, ...]] = (
             Param("keep", "boolean", "False lifts the mark."),
         ),
         verb="mark",
+        effect=True,
     ),
     Method(
         "notes.forget",
         "Takes the text of notes from everywhere, for good; empty numbered rows stay.",
         (*_RANGE, Param("seq", "integer", "Only the note with this number.", low=1, high=LARGEST_NUMBER)),
         verb="forget",
+        effect=True,
     ),
     Method(
         "journal.prune",
@@ -194,12 +210,15 @@ METHODS: Final[tuple[Method, ...]] = (
             Param("dry_run", "boolean", "Only tell what would go."),
         ),
         verb="prune",
+        effect=True,
     ),
     Method(
         "journal.backup",
         "Copies the journal into a file while it is in use.",
         (Param("path", "string", "An absolute path; the file has mode 0600.", required=True, low=1, high=4000),),
         verb="backup",
+        effect=True,
+        local_only=True,
     ),
     Method(
         "errors",
@@ -218,6 +237,12 @@ METHODS: Final[tuple[Method, ...]] = (
         verb="cost",
     ),
     Method("config", "Tells every setting, its value and where it came from.", verb="config"),
+    Method(
+        "reload",
+        "Reads the settings file again and applies what changed: all of it, or nothing.",
+        verb="reload",
+        effect=True,
+    ),
 )
 
 METHOD_BY_NAME: Final = {m.name: m for m in METHODS}

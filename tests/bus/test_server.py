@@ -305,13 +305,13 @@ async def test_at_the_deadline_the_caller_is_told_what_was_waited_for(tmp_path: 
 
 
 async def test_wrong_arguments_are_told_with_what_the_method_takes(tmp_path: Path) -> None:
-    async with house(tmp_path, status=echo, snap=echo) as there:
+    async with house(tmp_path, resume=echo, snap=echo) as there:
         peer = there.peer()
         error = (await peer.ask("snap", snap_id="01JDILOU000000000000000000"))["error"]
         assert "Crockford" in error["message"]
-        assert error["data"]["hint"] == "snap takes snap_id (required), monitor."
-        hint = (await peer.ask("status", deadline_ms=0))["error"]["data"]["hint"]
-        assert hint == "status takes no parameters of its own."
+        assert error["data"]["hint"] == "snap takes snap_id (required), monitor, region, window."
+        hint = (await peer.ask("resume", deadline_ms=0))["error"]["data"]["hint"]
+        assert hint == "resume takes no parameters of its own."
 
 
 async def test_a_handler_that_will_not_be_cancelled_delays_no_reply_and_keeps_its_place(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import zmq
 
-from hudd.bus.sockets import LoopSocket, listen, new_context
+from hudd.bus.admission import listen
+from hudd.bus.sockets import LoopSocket, new_context
 from hudd.errors import AlreadyRunningError, PermissionsError, SettingsError
 from hudd.wire.endpoints import socket_path_limit
 from tests.fakes.bus import SmallDaemon, await_until
@@ -94,7 +95,7 @@ async def test_closing_leaves_another_daemons_socket_alone(tmp_path: Path) -> No
 async def test_a_failure_in_the_reader_reaches_the_owner(tmp_path: Path) -> None:
     context, failures = new_context(), []
 
-    def fail(_frames: list[bytes]) -> None:
+    def fail(_frames: list[bytes], _descriptor: int) -> None:
         raise LookupError("a mistake")
 
     there = LoopSocket(context, zmq.ROUTER, tmp_path / "s", on_message=fail, on_failure=failures.append, options={})

@@ -248,7 +248,7 @@ def test_a_client_goes_on_after_the_daemon_restarted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("told", "fix"),
-    [([0, 0], "systemctl --user restart hudd"), ([2, 9], "Upgrade hudctl")],
+    [([0, 0], "systemctl --user restart hudd"), ([2, 9], "pip install --upgrade hudd")],
 )
 def test_protocols_that_do_not_meet_name_the_fix(tmp_path: Path, told: list[int], fix: str) -> None:
     async def hello(request: Request) -> Mapping[str, Any]:

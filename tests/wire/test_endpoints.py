@@ -25,7 +25,6 @@ def test_own_variable_goes_first():
     assert runtime_dir(environ) == Path("/run/mine")
     assert control_socket(environ) == Path("/run/mine/ctl.sock")
     assert notes_socket(environ) == Path("/run/mine/notes.sock")
-    assert endpoints.lock_file(environ) == Path("/run/mine/lock")
 
 
 def test_xdg_folder_is_used_and_nothing_is_made(tmp_path: Path):

@@ -1,0 +1,73 @@
+"""A connection that breaks while a command runs: the client asks once more, and the command has its effect once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hudctl import Client, NotRunningError
+from hudd.bus.server import Request
+from tests.fakes.bus import ThreadedDaemon
+
+
+class Cutter:
+    """Handlers that end every connection before they answer, so often."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+        self.ran = 0
+        self.keys: list[str] = []
+        self.there: ThreadedDaemon | None = None
+
+    async def pause(self, request: Request) -> Mapping[str, Any]:
+        self.keys.append(request.params["idem"])
+        return await self._run()
+
+    async def errors(self, request: Request) -> Mapping[str, Any]:
+        del request
+        return await self._run()
+
+    async def _run(self) -> Mapping[str, Any]:
+        self.ran += 1
+        run = self.ran
+        if self.left:
+            self.left -= 1
+            assert self.there is not None
+            admission = self.there.daemon.server._socket._admission  # type: ignore[union-attr] # it is open
+            for batch in list(admission._batches.values()):  # type: ignore[union-attr] # and local
+                for connection in list(batch.peers):
+                    admission.drop(connection)  # type: ignore[union-attr] # see above
+            await asyncio.sleep(0.05)
+        return {"run": run, "errors": []}
+
+
+def cut(folder: Path, cutter: Cutter) -> ThreadedDaemon:
+    cutter.there = ThreadedDaemon(folder, handlers={"pause": cutter.pause, "errors": cutter.errors})
+    return cutter.there
+
+
+def test_a_command_with_an_effect_runs_once(tmp_path: Path) -> None:
+    cutter = Cutter(1)
+    with cut(tmp_path, cutter), Client(runtime_dir=tmp_path) as client:
+        assert client.pause()["run"] == 1
+        assert cutter.ran == 1
+        assert client.pause()["run"] == 2, "another call has another key"
+
+
+def test_what_only_reads_is_asked_again(tmp_path: Path) -> None:
+    cutter = Cutter(1)
+    with cut(tmp_path, cutter), Client(runtime_dir=tmp_path) as client:
+        assert client.errors() == []
+        assert cutter.ran == 2
+
+
+def test_it_is_asked_again_once_only(tmp_path: Path) -> None:
+    cutter = Cutter(5)
+    with cut(tmp_path, cutter), Client(runtime_dir=tmp_path) as client:
+        with pytest.raises(NotRunningError, match="went away"):
+            client.errors()
+        assert cutter.ran == 2
