@@ -10,6 +10,8 @@ from typing import Literal
 
 Trigger = Literal["change", "manual", "interval"]
 SourceKind = Literal["monitor", "window", "region"]
+NoticeTopic = Literal["money", "alarm", "attention"]
+"""What a person is told about on the desktop: stages of money, money without a note, a connection that needs one."""
 AnswerStatus = Literal["completed", "incomplete", "cancelled", "failed", "vanished"]
 
 
@@ -29,6 +31,24 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """What a snap is to show, when it is no monitor. One of the two is set.
+
+    Attributes:
+        region: ``(left, top, width, height)`` in the pixels of the desktop.
+        window: '' for the focused window; an id or a part of a title for another.
+    """
+
+    region: tuple[int, int, int, int] | None = None
+    window: str | None = None
+
+    @staticmethod
+    def of(source: Source) -> Target | str:
+        """How to ask for the same once more; of a window, for what stood in its place."""
+        return source.name if source.kind == "monitor" else Target(region=source.rect)
+
+
+@dataclass(frozen=True, slots=True)
 class Shot:
     """One grabbed frame, as it came from the window system.
 
@@ -40,6 +60,7 @@ class Shot:
         captured_at: Wall clock at the grab, seconds.
         epoch: ``policy.epoch`` read before the grab; the same was read after it, or the shot was discarded.
         grab_ms: How long the grab took, in milliseconds.
+        masked: Windows that were painted over because they must not be seen.
     """
 
     source: Source
@@ -49,6 +70,7 @@ class Shot:
     captured_at: float
     epoch: int
     grab_ms: float = 0.0
+    masked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +89,8 @@ class Picture:
         epoch: ``policy.epoch`` at the grab.
         grab_ms: How long the grab took.
         encode_ms: How long scaling and encoding took.
+        masked: Windows that were painted over because they must not be seen.
+        redacted: Texts that were painted over because they have the shape of a secret.
     """
 
     source: Source
@@ -80,6 +104,8 @@ class Picture:
     epoch: int
     grab_ms: float = 0.0
     encode_ms: float = 0.0
+    masked: int = 0
+    redacted: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,8 @@ class Announcer:
         self._counters.errors += 1
         now = self._clock.wall()
         code = error.code or error.type or (f"close {error.close_code}" if error.close_code else "")
-        log.warning("%s (%s)" if code else "%s%s", error.sentence, code)
+        extra = {"hudd_err_code": code or "E_UPSTREAM"}
+        log.warning("%s (%s)" if code else "%s%s", error.sentence, code, extra=extra)
         self.last_errors.appendleft(error_status(now, error, session_id))
         self._errors.put_nowait((now, error, session_id))
 

@@ -8,19 +8,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 from hudd.clock import Clock
 from hudd.config.settings import ScreenSettings
 from hudd.errors import CaptureError, HuddError, NoDisplayError, PictureError, WithheldError
 from hudd.flow.counters import Counters
+from hudd.flow.damage import DamageReader
+from hudd.flow.demand import UNWATCHED, Demand
 from hudd.flow.eyes import Eyes
+from hudd.flow.grabs import Grab, Grabs
 from hudd.flow.mailbox import Mailbox
+from hudd.flow.printers import Printers
 from hudd.flow.status import CaptureFacts, SourceFacts
 from hudd.flow.waiting import wait_for_any
 from hudd.flow.watcher import Look
-from hudd.model import Picture, Question, Source, Trigger
+from hudd.model import Picture, Question, Source, Target, Trigger
 from hudd.policy.facts import FACTS_CHANGED, Facts
 from hudd.screen.source import Rect
 
@@ -28,17 +32,10 @@ log = logging.getLogger("hudd.screen")
 
 REOPEN_S: Final = (1.0, 2.0, 5.0, 5.0, 10.0)
 """Waits between tries to open a display that is not there; the last one repeats."""
+PACE: Final = ("interval_s", "max_interval_s", "only_when_watched")
+"""Settings of the screen that another screen need not be opened for."""
 GROWTH: Final = 1.3  # a polled interval grows by so much per look at a still screen
 BURST_S: Final = 0.05  # changes come in bursts: the first one after a still time is looked at so much later
-
-
-@dataclass(slots=True)
-class _Grab:
-    """A snap that was asked for; others of the same source share it until its grab has begun."""
-
-    question_id: str
-    begun: bool = False
-    future: asyncio.Future[Question] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class Capture:
@@ -50,6 +47,7 @@ class Capture:
         facts: Why nothing may be looked at now.
         mailbox: Where questions go.
         counters: Filled.
+        demand: What somebody wants to hear of.
         new_id: Makes an id for a question.
         alive: Whether a process still runs.
         on_state: Called when the state of the eyes changes.
@@ -65,6 +63,7 @@ class Capture:
         facts: Facts,
         mailbox: Mailbox,
         counters: Counters,
+        demand: Demand,
         new_id: Callable[[], str],
         alive: Callable[[int], bool],
         on_state: Callable[[], None],
@@ -76,15 +75,15 @@ class Capture:
         self._facts = facts
         self._mailbox = mailbox
         self._counters = counters
+        self._demand = demand
         self._new_id = new_id
-        self._alive = alive
+        self._printers = Printers(alive)
         self._on_state = on_state
         self._on_trouble = on_trouble
         self._clock = clock
         self._wake = asyncio.Event()
         self._dirty_at: float | None = None
-        self._grabs: dict[str, _Grab] = {}
-        self._clients: dict[int, int] = {}
+        self._grabs = Grabs()
         self._state = CaptureFacts(state="starting")
         self._tries = 0
         self._told: CaptureFacts | None = None
@@ -92,18 +91,22 @@ class Capture:
         self._ailing: dict[str, str] = {}
         self._last_frame_at: float | None = None
         self._looked_at = float("-inf")
-        self._reading: int | None = None
+        self._damage = DamageReader(self._soil)
+        self._reopen = asyncio.Event()
+        self._renewed = False
+        self._wanted: frozenset[str] = frozenset()
         facts.on_change(self._facts_changed)
 
     def facts(self) -> CaptureFacts:
         """How the eyes are, for the status."""
-        state = self._state
-        return CaptureFacts(
-            state=state.state,
-            backend=state.backend,
-            degraded=state.degraded,
-            damage=state.damage,
-            sentence=state.sentence,
+        state, sentence = self._state.state, self._state.sentence
+        if state == "watching" and not any(self._demand.wants(w.source) for w in self._eyes.watchers):
+            state, sentence = "unwatched", UNWATCHED
+        return replace(
+            self._state,
+            state=state,
+            sentence=sentence,
+            degraded=" ".join(part for part in (self._state.degraded, self._eyes.missing()) if part),
             sources=tuple(SourceFacts(w.source, w.reason, w.looked_at) for w in self._eyes.watchers),
             last_frame_at=self._last_frame_at,
         )
@@ -115,7 +118,31 @@ class Capture:
 
     def watch_client(self, pid: int, window: int) -> None:
         """A process prints notes into an X11 window: changes inside it are ignored while the process lives."""
-        self._clients[pid] = window
+        self._printers.add(pid, window)
+
+    def demand_changed(self) -> None:
+        """Somebody began or ceased to listen. What is wanted anew is looked at at once."""
+        if not self._demand.only_when_watched:
+            return
+        wanted = frozenset(w.source.name for w in self._eyes.watchers if self._demand.wants(w.source))
+        before, self._wanted = self._wanted, wanted
+        if wanted - before:
+            self._looked_at = float("-inf")
+            self._soil()
+            self._wake.set()
+        if wanted != before:
+            self._on_state()
+
+    def change(self, settings: ScreenSettings) -> None:
+        """Other settings, also of the gate: look at once; where another screen is meant, open it first."""
+        pace = {name: getattr(settings, name) for name in PACE}
+        if replace(self._settings, **pace) != settings:
+            self._reopen.set()
+        self._settings = settings
+        self._demand.only_when_watched = settings.only_when_watched
+        self.demand_changed()
+        self._renewed = True
+        self._wake.set()
 
     def unsent(self, question: Question) -> None:
         """A question did not leave the machine: what it shows is still news, and is looked at again a little later."""
@@ -135,13 +162,13 @@ class Capture:
 
     # Asked for by a person
 
-    async def snap(self, monitor: str | None, snap_id: str) -> Question:
+    async def snap(self, monitor: str | Target | None, snap_id: str) -> Question:
         """Grab and encode now, whatever the gate thinks.
 
         Two snaps of one source before its grab share one question: the second gets the first one's, whose id differs.
 
         Args:
-            monitor: Name of a source; None for the first.
+            monitor: Name of a source, or a region or window; None for the first.
             snap_id: Becomes the question's id.
 
         Raises:
@@ -152,27 +179,16 @@ class Capture:
         await self._tried.wait()  # right after the start the screen is just being opened
         if not self._eyes.is_open and self._state.sentence:
             raise NoDisplayError(self._state.sentence)
+        opened = self._eyes.opened
         source = await self._eyes.find(monitor)
         if self._eyes.take_damage():
             self._soil()  # to find the source, events were read that the loop waits for
-        waiting = self._grabs.get(source.name)
-        if waiting is not None and not waiting.begun:
-            return await asyncio.shield(waiting.future)
-        grab = self._grabs[source.name] = _Grab(snap_id)
         try:
-            question = await self._take(source, grab)
-        except HuddError as error:
-            grab.future.set_exception(error)
-            grab.future.exception()  # seen: it is raised here as well
-            raise
-        except BaseException:
-            grab.future.cancel()
-            raise
-        finally:
-            if self._grabs.get(source.name) is grab:
-                del self._grabs[source.name]
-        grab.future.set_result(question)
-        return question
+            return await self._grabs.share(f"{source.name} {source.rect}", snap_id, lambda one: self._take(source, one))
+        except CaptureError:
+            if self._eyes.opened == opened:
+                raise
+        return await self.snap(monitor, snap_id)  # another screen was opened meanwhile
 
     async def retake(self, question: Question) -> Question:
         """The same question with fresh pictures of its sources, for a snap whose answer was lost on the way.
@@ -184,19 +200,17 @@ class Capture:
         reasons = self._facts.withheld()
         if reasons:
             raise WithheldError(reasons)
-        pictures: list[Picture] = []
-        for picture in question.pictures:
-            pictures += (await self.snap(picture.source.name, question.id)).pictures
-        return replace(question, pictures=tuple(pictures))
+        # Parts of the picture are chosen anew.
+        return replace(question, pictures=(await self.snap(Target.of(question.source), question.id)).pictures)
 
-    async def _take(self, source: Source, grab: _Grab) -> Question:
+    async def _take(self, source: Source, grab: Grab) -> Question:
         look = await self._grab(source, (), grab)
-        picture = await self._eyes.encode(look)
+        pictures = await self._eyes.encode(look, automatic=False)
         self._check(look.shot.epoch, automatic=False)
         self._eyes.watcher(source).sent(look, self._clock.monotonic())
-        return self._question(grab.question_id, "manual", picture)
+        return self._question(grab.question_id, "manual", pictures)
 
-    async def _grab(self, source: Source, ignored: tuple[Rect, ...], grab: _Grab | None = None) -> Look:
+    async def _grab(self, source: Source, ignored: tuple[Rect, ...], grab: Grab | None = None) -> Look:
         """Look at a source, unless something forbids it or a fact changes before the grab is over."""
         automatic, epoch = grab is None, self._facts.epoch
         reasons = self._facts.withheld(automatic=automatic)
@@ -230,15 +244,17 @@ class Capture:
         """Watch until cancelled. A display that is not there, or goes away, is waited for and said once."""
         try:
             while True:
+                self._renewed = False
                 try:
-                    await self._open()
+                    if self._reopen.is_set() or not self._eyes.is_open:
+                        await self._open()
                     await self._watch()
                 except CaptureError as error:
                     await self._shut()
                     self._trouble(error)
                     wait_s = REOPEN_S[min(self._tries, len(REOPEN_S) - 1)]
                     self._tries += 1
-                    await self._clock.sleep(wait_s)
+                    await wait_for_any(self._clock, wait_s, self._reopen)
         finally:
             self._tried.set()  # whoever still asks is told that there is no screen
             try:
@@ -247,6 +263,8 @@ class Capture:
                 self._eyes.end()
 
     async def _open(self) -> None:
+        self._reopen.clear()
+        self._damage.stop()
         status, sources = await self._eyes.open()
         self._state = CaptureFacts(
             state="watching", backend=status.backend, degraded=status.degraded, damage=status.damage
@@ -261,13 +279,8 @@ class Capture:
         self._on_state()
 
     async def _shut(self) -> None:
-        self._stop_reading_damage()
+        self._damage.stop()
         await self._eyes.close()
-
-    def _stop_reading_damage(self) -> None:
-        descriptor, self._reading = self._reading, None
-        if descriptor is not None:
-            asyncio.get_running_loop().remove_reader(descriptor)
 
     def _trouble(self, error: CaptureError) -> None:
         self._tried.set()
@@ -284,41 +297,26 @@ class Capture:
         self._on_state()
 
     async def _watch(self) -> None:
+        """Look again and again, until the settings change."""
         descriptor = self._eyes.damage_fd()  # kept: a connection that died can no longer tell it
         interval_s = self._settings.interval_s
         self._dirty_at = None
         again_s: float | None = 0.0
         while True:
             await self._until(again_s)
+            if self._renewed:
+                return
             self._dirty_at = None
             self._looked_at = self._clock.monotonic()
-            self._read_damage(descriptor)
+            if descriptor is not None:
+                self._eyes.take_damage()
+                self._damage.read(descriptor)
             moved, again_s = await self._look_at_all()
             self._tries, self._told = 0, None
             if descriptor is None:
                 interval_s = self._settings.interval_s if moved else interval_s * GROWTH
                 interval_s = min(interval_s, self._settings.max_interval_s)
                 again_s = interval_s if again_s is None else min(interval_s, again_s)
-
-    def _read_damage(self, descriptor: int | None) -> None:
-        """Empty what was reported, and wait for more.
-
-        Raises:
-            NoDisplayError: The display is gone.
-        """
-        if descriptor is not None:
-            self._eyes.take_damage()
-            self._reading = descriptor
-            asyncio.get_running_loop().add_reader(descriptor, self._damaged)
-
-    def _damaged(self) -> None:
-        """Something changed on the display, or it is gone; called by the event loop.
-
-        Not read before the next look: what never rests (a spinner, a video) then costs one event a look, and none
-        while nothing may be looked at.
-        """
-        self._stop_reading_damage()
-        self._soil()
 
     def _soil(self) -> None:
         """Something may have changed: look soon."""
@@ -331,9 +329,11 @@ class Capture:
         deadline = None if seconds is None else self._clock.monotonic() + max(seconds, BURST_S)
         while True:
             self._wake.clear()
+            if self._renewed:
+                return
             now, at = self._clock.monotonic(), deadline
-            if self._facts.automatic_reasons:
-                at = None  # every change of facts soils, so the end of the last reason is a cause to look
+            if self._facts.automatic_reasons or not self._demand.anybody():
+                at = None  # every change of facts or demand soils, so the end of the last reason is a cause to look
             elif self._dirty_at is not None:
                 at = max(self._dirty_at + BURST_S, self._looked_at + self._settings.interval_s)
             if at is not None and at <= now:
@@ -342,7 +342,8 @@ class Capture:
 
     async def _look_at_all(self) -> tuple[bool, float | None]:
         """Look at every source. Returns whether anything moved, and when the gates want another look, in seconds."""
-        sources = await self._eyes.sources()
+        sources = [source for source in await self._eyes.sources() if self._demand.wants(source)]
+        self._wanted = frozenset(source.name for source in sources)
         ignored = await self._ignored()
         moved = False
         again_s: float | None = None
@@ -378,22 +379,20 @@ class Capture:
         elif decision.action == "same":
             self._counters.same += 1
             self._counters.echo += decision.reason == "echo"
+            self._counters.uniform += decision.reason == "uniform"
         moved = look.since_look is None or bool(look.since_look.tiles)
         return moved, decision.look_again_in_s
 
     async def _send(self, source: Source, look: Look, trigger: Trigger) -> None:
-        picture = await self._eyes.encode(look)
-        self._check(picture.epoch, automatic=True)
-        self._mailbox.put(self._question(self._new_id(), trigger, picture))
+        pictures = await self._eyes.encode(look)
+        self._check(look.shot.epoch, automatic=True)
+        self._mailbox.put(self._question(self._new_id(), trigger, pictures))
         self._eyes.watcher(source).sent(look, self._clock.monotonic())
 
-    def _question(self, question_id: str, trigger: Trigger, picture: Picture) -> Question:
-        return Question(id=question_id, trigger=trigger, pictures=(picture,), asked_at=self._clock.monotonic())
+    def _question(self, question_id: str, trigger: Trigger, pictures: tuple[Picture, ...]) -> Question:
+        return Question(id=question_id, trigger=trigger, pictures=pictures, asked_at=self._clock.monotonic())
 
     async def _ignored(self) -> tuple[Rect, ...]:
-        """Where clients print notes. A process that has ended is forgotten."""
-        for pid in [pid for pid in self._clients if not self._alive(pid)]:
-            del self._clients[pid]
-        if not self._clients:
-            return ()
-        return await self._eyes.window_rects(sorted(set(self._clients.values())))
+        """Where clients print notes."""
+        windows = self._printers.windows()
+        return await self._eyes.window_rects(windows) if windows else ()

@@ -12,9 +12,10 @@ from hudd.clock import Clock
 from hudd.errors import CommandError, HuddError, StorageError, WithheldError
 from hudd.flow.costs import KEYS
 from hudd.flow.ranges import as_sentence, time_range
+from hudd.flow.targets import snap_target
 from hudd.flow.waiters import Waiters
-from hudd.model import Question
-from hudd.policy.facts import Facts, causes_and_remedies, code_for
+from hudd.model import Question, Target
+from hudd.policy.facts import Facts, code_for
 from hudd.wire.messages import Note, iso_time
 from hudd.wire.table import PROTOCOL_NEWEST, PROTOCOL_OLDEST, REPLAY_PAGE
 
@@ -72,6 +73,13 @@ class Store(Protocol):
     async def resume(self, now: float) -> None: ...
 
 
+class FirstUse(Protocol):
+    """What a person is told once about money."""
+
+    def first_use(self) -> str: ...
+    async def told_first_use(self) -> None: ...
+
+
 class CostReporter(Protocol):
     """Makes the answer of ``cost``."""
 
@@ -83,7 +91,7 @@ class CostReporter(Protocol):
 class Eyes(Protocol):
     """What the commands need of the capture stage."""
 
-    async def snap(self, monitor: str | None, snap_id: str) -> Question: ...
+    async def snap(self, monitor: str | Target | None, snap_id: str) -> Question: ...
     def watch_client(self, pid: int, window: int) -> None: ...
 
 
@@ -110,6 +118,7 @@ class Commands:
         pause_changed: Called after a pause began or ended.
         rearm: Lifts a stopped connection, and tries at once.
         status: Makes the status.
+        money: Knows whether a person was told that answers cost money.
         cost: Makes the cost report for a range of wall-clock seconds.
         settings: Describes the settings.
         connection: The connection's word, for ``wait``.
@@ -132,6 +141,7 @@ class Commands:
         pause_changed: Callable[[], None],
         rearm: Callable[[], None],
         status: Callable[[], Awaitable[dict[str, Any]]],
+        money: FirstUse,
         cost: CostReporter,
         settings: Callable[[], dict[str, Any]],
         connection: Callable[[], str],
@@ -151,6 +161,7 @@ class Commands:
         self._pause_changed = pause_changed
         self._rearm = rearm
         self._status = status
+        self._money = money
         self._cost = cost
         self._settings = settings
         self._connection = connection
@@ -187,7 +198,9 @@ class Commands:
                     "E_VERSION",
                     f"This client speaks protocol {oldest} to {newest}, hudd {self._identity.version} speaks "
                     f"{PROTOCOL_OLDEST} to {PROTOCOL_NEWEST}.",
-                    hint="Install the same version of both, then restart hudd.",
+                    hint="The client is older: upgrade it (hudctl: pip install --upgrade hudd)."
+                    if newest < PROTOCOL_OLDEST
+                    else "hudd is older: pip install --upgrade hudd, then systemctl --user restart hudd.",
                 )
         pid, window = request.params.get("pid"), request.params.get("window")
         if request.params.get("streaming") and pid and window:
@@ -199,11 +212,13 @@ class Commands:
             "pid": self._identity.pid,
             "stream": self._store.stream,
             "capabilities": sorted(self.handlers()),
+            "first_use": self._money.first_use(),
         }
 
     async def status(self, request: Request) -> dict[str, Any]:
         """Facts, not intentions."""
-        del request
+        if request.params.get("first_use_told"):
+            await self._money.told_first_use()
         return await self._status()
 
     async def snap(self, request: Request) -> dict[str, Any]:
@@ -211,7 +226,12 @@ class Commands:
         snap_id = str(request.params["snap_id"])
         future, new = self._waiters.begin(snap_id)
         if new:
-            self._start(self._start_snap(snap_id, request.params.get("monitor")))
+            try:
+                target = snap_target(request.params)
+            except CommandError as error:
+                self._waiters.end(snap_id, error)
+            else:
+                self._start(self._start_snap(snap_id, target))
         outcome = await asyncio.shield(future)
         if isinstance(outcome, CommandError):
             raise outcome
@@ -224,11 +244,11 @@ class Commands:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _start_snap(self, snap_id: str, monitor: str | None) -> None:
+    async def _start_snap(self, snap_id: str, monitor: str | Target | None) -> None:
         """Grab and ask. A client that leaves cancels nothing: the note is written all the same."""
         reasons = self._facts.withheld()
         if reasons:
-            self._waiters.end(snap_id, _withheld(reasons))
+            self._waiters.end(snap_id, self._withheld(reasons))
             return
         try:
             question = await self._eyes.snap(monitor, snap_id)
@@ -240,7 +260,7 @@ class Commands:
         except CommandError as error:
             self._waiters.end(snap_id, error)
         except WithheldError as error:
-            self._waiters.end(snap_id, _withheld(error.reasons))
+            self._waiters.end(snap_id, self._withheld(error.reasons))
         except HuddError as error:
             self._waiters.end(snap_id, CommandError(error.wire_code, error.message, hint=error.hint))
         except BaseException:
@@ -361,10 +381,9 @@ class Commands:
         del request
         return self._settings()
 
-
-def _withheld(reasons: tuple[str, ...]) -> CommandError:
-    cause, remedy = causes_and_remedies(reasons)
-    return CommandError(code_for(reasons), cause, hint=remedy)
+    def _withheld(self, reasons: tuple[str, ...]) -> CommandError:
+        cause, remedy = self._facts.explain(reasons)
+        return CommandError(code_for(reasons), cause, hint=remedy)
 
 
 def _protocol_range(value: Any) -> tuple[int, int]:

@@ -13,11 +13,22 @@ from typing import Final
 
 from hudd.clock import Clock, ends_within
 from hudd.errors import HuddError, LinkClosedError, WithheldError
-from hudd.flow.conversation_ports import Link, Mailbox, Ports
+from hudd.flow.conversation_ports import Heard, Link, Mailbox, Ports
 from hudd.flow.waiting import wait_for_any
 from hudd.model import Question, UpstreamError
-from hudd.protocol.codec import decode, encode
-from hudd.protocol.events import ClientEvent, ImagePart, ItemCreate, Malformed, ResponseCreate, ServerEvent, Unknown
+from hudd.protocol.codec import encode, read_frame
+from hudd.protocol.events import (
+    ClientEvent,
+    ErrorEvent,
+    ImagePart,
+    ItemCreate,
+    Malformed,
+    ResponseCreate,
+    ServerEvent,
+    Unknown,
+)
+from hudd.protocol.vocabulary import BENIGN_CODES
+from hudd.realtime.repeats import Repeats
 from hudd.realtime.router import Answered, Router, RouterCommand
 from hudd.realtime.sentences import explain_withheld
 from hudd.realtime.session import Session
@@ -77,9 +88,8 @@ class Connection:
         self._ready = asyncio.Event()
         self._linger_s = 0.0
         self._asked = 0
-        self.last_event_at: float | None = None
-        self.unknown_events = 0
-        self.malformed_events = 0
+        self._repeats = Repeats()
+        self.heard = Heard()
 
     async def run(self) -> LinkClosedError:
         """Carry the link until it ends; returns how. Cancelling leaves the link open, and the caller closes it."""
@@ -113,12 +123,16 @@ class Connection:
         try:
             async for frame in self._link:
                 if isinstance(frame, Malformed):
-                    event: ServerEvent = frame
+                    self._hear(frame)
+                    continue
+                read = read_frame(frame) if len(frame) < BIG_FRAME else await asyncio.to_thread(read_frame, frame)
+                if self._repeats.is_new(read.event_id, frame):
+                    self._hear(read.event)
                 else:
-                    event = decode(frame) if len(frame) < BIG_FRAME else await asyncio.to_thread(decode, frame)
-                self._heard(event)
+                    self._count(Heard(self._clock.monotonic(), repeated=1))
+                    _log.debug("< %s once more", type(read.event).__name__)
         except LinkClosedError as closed:
-            _log.debug("x closed with %d %s", closed.code, closed.reason)
+            _log.info("%s%s", closed, f" {closed.reason}" if closed.reason else "")
             return self._ended(closed)
         # A link that ends without saying how broke its contract; to the machine it is a lost connection all the same.
         return self._ended(LinkClosedError("The connection ended without a word.", code=1006))
@@ -165,15 +179,23 @@ class Connection:
 
     # ------------------------------------------------------------------------------------------- steps
 
-    def _heard(self, event: ServerEvent) -> None:
-        self.last_event_at = self._clock.monotonic()
+    def _count(self, heard: Heard) -> None:
+        self.heard = self.heard.plus(heard)
+
+    def _hear(self, event: ServerEvent) -> None:
+        now = self._clock.monotonic()
         if isinstance(event, Unknown):
-            self.unknown_events += 1
+            self._count(Heard(now, unknown=1))
             _log.debug("< unknown event %s", event.type)
         elif isinstance(event, Malformed):
-            self.malformed_events += 1
+            self._count(Heard(now, malformed=1))
             _log.debug("< malformed: %s", event.reason)
+        elif isinstance(event, ErrorEvent) and event.error.code in BENIGN_CODES:
+            self._count(Heard(now, benign=1))
+            _log.debug("< %s, which is no trouble", event.error.code)
+            self.give(event)
         else:
+            self._count(Heard(now))
             _log.debug("< %s", type(event).__name__)
             self.give(event)
 

@@ -14,27 +14,28 @@ from typing import Final
 
 from hudd.clock import Clock
 from hudd.config.settings import SessionSettings
-from hudd.errors import LinkError, LinkRefusedError
+from hudd.errors import LinkError
+from hudd.flow.attempts import Attempts
 from hudd.flow.conversation_ports import ConversationStatus, Mailbox, OpenLink, Ports
 from hudd.flow.lives import Life, Lives
+from hudd.flow.rollover import GO_ON, Rollover
 from hudd.flow.voice import Voice
-from hudd.flow.waiting import wait_and_clear, wait_for_any
+from hudd.flow.waiting import wait_for_any
 from hudd.model import Answer, Question, UpstreamError
+from hudd.protocol.vocabulary import CLOSE_TOO_BIG
 from hudd.realtime.models import Models
 from hudd.realtime.prompt import WindowHistory
-from hudd.realtime.retry import Backoff, Verdict, is_model_gone
+from hudd.realtime.retry import Verdict, is_model_gone
 from hudd.realtime.router import Answered, Router, RouterCommand, Written
-from hudd.realtime.sentences import RENEWED, SLEPT, explain_fallback, explain_lost, explain_refusal
+from hudd.realtime.sentences import RENEWED, SLEPT, explain_fallback, explain_lost, explain_refusal, explain_renewed
 from hudd.realtime.session_words import BecameReady, Report, RolloverDue
-from hudd.realtime.urgency import Urgency
+from hudd.realtime.urgency import Wish
 from hudd.realtime.wakes import WakeDetector
 
 _log = logging.getLogger(__name__)
 
 CLOCK_LOOK_S: Final = 15.0
-"""Seconds between looks at the clocks, while nothing else happens."""
-ROLLOVER_RETRY_S: Final = 5.0
-"""Least seconds between tries to open the next session while the present one still serves."""
+"""Seconds between looks at the clocks where nobody tells that they jumped, while nothing else happens."""
 _STOPPING: Final = "hudd stopped before the answer came; ask again when it runs."
 
 Outcome = tuple[Verdict, UpstreamError]
@@ -50,11 +51,12 @@ class Conversation:
         open_link: Opens a connection.
         mailbox: Where questions come from.
         history: Recent notes, fed by whoever writes them.
-        guard: The following eight as in ``Ports``.
+        guard: The following nine as in ``Ports``.
         models: The model in use and those after it; whoever opens the link asks it too.
         effort: ``[realtime] reasoning``.
         on_model: Told the name of the model when another one is taken.
         jitter: Numbers in [0, 1) for the back-off.
+        clock_look_s: Seconds between looks at the clocks; None where somebody calls ``clock_jumped``.
     """
 
     def __init__(
@@ -74,16 +76,20 @@ class Conversation:
         on_error: Callable[[UpstreamError], None],
         on_state: Callable[[], None],
         retake: Callable[[Question], Awaitable[Question]] | None = None,
+        shrink: Callable[[], bool] = lambda: False,
         models: Models | None = None,
         effort: str = "",
         on_model: Callable[[str], None] = lambda _: None,
         jitter: Callable[[], float] = random.random,
+        clock_look_s: float | None = CLOCK_LOOK_S,
     ) -> None:
         self._clock = clock
+        self._clock_look_s = clock_look_s
+        self._wakes = WakeDetector()
+        self._wakes.slept_s(clock.monotonic(), clock.wall())
         self._mailbox = mailbox
         self._models = models or Models("")
         self._on_model = on_model
-        self._jitter = jitter
         self._ports = Ports(
             guard=guard,
             reserve=reserve,
@@ -93,11 +99,11 @@ class Conversation:
             on_error=on_error,
             on_state=on_state,
             retake=retake,
+            shrink=shrink,
         )
         self._voice = Voice(self._ports, clock)
         self._router = Router(jitter)
-        self._backoff = Backoff(jitter)
-        self._wakes = WakeDetector()
+        self._attempts = Attempts(clock, jitter, self._forgive)
         self._lives = Lives(
             settings=settings,
             instructions=instructions,
@@ -113,63 +119,100 @@ class Conversation:
             ended=self._ended,
             accepting=self._accepting,
         )
-        self._urgency = Urgency()
-        self._rearm = asyncio.Event()
-        self._resume = asyncio.Event()
+        self._rollover = Rollover(
+            clock=clock,
+            jitter=jitter,
+            lives=self._lives,
+            voice=self._voice,
+            attempts=self._attempts,
+            fall_back=self._fall_back,
+        )
         self._changed = asyncio.Event()
         self._draining = False
         self._life: Life | None = None
-        self._next_try_at: float | None = None
 
     async def run(self) -> None:
         """Live until cancelled. Then the links are closed within a second and every question taken ends as vanished."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._look_at_the_clock(), name="realtime-clock")
+                if self._clock_look_s is not None:
+                    tasks.create_task(self._look_at_the_clock(self._clock_look_s), name="realtime-clock")
                 while True:
                     verdict, failure = await self._live_once(tasks)
                     await self._wait_to_try(verdict, failure)
         finally:
             self._emit_all(self._router.end_all(explain_lost(_STOPPING), self._clock.monotonic()))
 
+    # ------------------------------------------------------------------------------------------- wishes
+
     def rearm(self) -> None:
         """The way there has changed (an engine started): try at once, also after a stop. Nothing on an open one."""
-        self._forgive()
         if self._life is None:
-            self._rearm.set()
+            self._attempts.wish_at_once(lifts=True)
 
     def resume(self) -> None:
-        """A person acted (resume, reload): as ``rearm``; when that was done just before, it is done a little later."""
-        if self._life is None:
-            self._resume.set()
+        """A person acted (resume, reload): try, also after a stop; on an open connection only what a rollover needs."""
+        if self._life is None or self._voice.rollover == "stopped":
+            self._attempts.wish("person")
 
     def nudge(self) -> None:
-        """A person waits (a snap): try at once, not while the connection flaps and never after a stop."""
-        if self._urgency.snap(self._clock.monotonic(), self._voice.word, self._lives.tried_at):
-            self._rearm.set()
+        """A person waits (a snap): try, never after a stop."""
+        self._hint("snap")
 
     def network_up(self) -> None:
-        """The network came up: try at once, never after a stop; the tries after it follow quickly."""
-        if self._urgency.network(self._clock.monotonic(), self._voice.word):
-            self._backoff.reset()
-            self._rearm.set()
+        """The network came up: try, never after a stop; the tries after it follow quickly.
+
+        An open connection may have died in silence with the network before: it is asked for a sign of life.
+        """
+        self._lives.probe_all()
+        self._hint("network")
+
+    def _hint(self, who: Wish) -> None:
+        if self._life is None:
+            self._attempts.wish(who)
 
     def woke(self) -> None:
         """The machine slept: every socket is dead, whether it knows or not; connect anew at once."""
-        if not self._urgency.woke(self._clock.monotonic()):
+        if not self._attempts.woke():
             return
         _log.info("the machine slept or its clock was set forward: connecting anew")
-        self._start_over(SLEPT)
+        self._lives.drop_all(explain_lost(SLEPT))
+        self._attempts.wish("wake")
 
     def renew(self) -> None:
         """End every session, which knows what was said in it, and connect anew at once; not after a stop."""
-        self._start_over(RENEWED)
+        self._lives.drop_all(explain_renewed(RENEWED))
+        self._attempts.wish_at_once()
 
-    def _start_over(self, why: str) -> None:
-        self._backoff.reset()
-        self._lives.drop_all(why)
-        if self._voice.word != "needs_attention":
-            self._rearm.set()
+    def reconnect(self, why: str) -> None:
+        """End every session, because what it was opened with has changed, and connect anew, also after a stop.
+
+        Snaps in flight are asked again. Nothing of it is an error; whoever calls it often gets a try each time.
+
+        Args:
+            why: A full sentence for the log.
+        """
+        self._lives.drop_all(explain_renewed(why))
+        self._attempts.wish_at_once(lifts=True)
+
+    def change_instructions(self, instructions: str) -> None:
+        """Tell the model something else: the open session by an update, those after it from their start.
+
+        Args:
+            instructions: Not empty. A service that refuses them goes on with those before, and says so.
+        """
+        self._lives.change_instructions(instructions)
+
+    def change_settings(self, settings: SessionSettings, effort: str) -> None:
+        """Limits and time-outs of the sessions that are opened from now on; ``reconnect`` makes that now.
+
+        Args:
+            settings: ``[session]``.
+            effort: ``[realtime] reasoning``, or '' for the model's own.
+        """
+        self._lives.change_settings(settings, effort)
+
+    # ------------------------------------------------------------------------------------------- facts, end
 
     async def drain(self, timeout_s: float) -> bool:
         """Take nothing new and wait for the answers in flight.
@@ -195,8 +238,9 @@ class Conversation:
     def status(self) -> ConversationStatus:
         """Facts, now."""
         machine = self._life.machine if self._life else None
-        last, unknown, malformed = self._lives.heard()
-        next_try_s = None if self._next_try_at is None else max(0.0, self._next_try_at - self._clock.monotonic())
+        heard = self._lives.heard()
+        next_at = self._attempts.next_at
+        next_try_s = None if next_at is None else max(0.0, next_at - self._clock.monotonic())
         voice = self._voice
         return ConversationStatus(
             connection=voice.word,
@@ -205,9 +249,11 @@ class Conversation:
             session_id=machine.session_id if machine else "",
             expires_at=machine.expires_at if machine else None,
             responding=self._router.in_flight,
-            last_event_at=last,
-            unknown_events=unknown,
-            malformed_events=malformed,
+            last_event_at=heard.last_event_at,
+            unknown_events=heard.unknown,
+            malformed_events=heard.malformed,
+            repeated_events=heard.repeated,
+            benign_errors=heard.benign,
             last_errors=tuple(voice.errors),
             next_try_s=next_try_s,
             connects=self._lives.connects,
@@ -217,14 +263,13 @@ class Conversation:
 
     async def _live_once(self, group: asyncio.TaskGroup) -> Outcome:
         """Open a connection, live in it and in those that take over, until one ends; says what to do then, and why."""
-        self._rearm.clear()
+        self._attempts.begin()
         self._voice.become("connecting")
         try:
             life = await self._lives.open(group)
         except LinkError as error:
             failure = explain_refusal(error)
-            self._voice.outage(failure)
-            return self._judge(self._verdict(self._backoff, failure, error), failure)
+            return self._judge(self._attempts.verdict(failure, error), failure)
         self._voice.become("configuring")
         while True:
             self._life = life
@@ -233,69 +278,16 @@ class Conversation:
             if life.closed is not None:
                 self._life = None
                 failure = life.failure()
-                self._voice.outage(failure)
-                return self._judge(self._verdict(self._backoff, failure, life), failure)
+                return self._judge(self._attempts.verdict(failure, life), failure)
             if life.due:
-                life = await self._roll_over(life, group)
-
-    async def _roll_over(self, old: Life, group: asyncio.TaskGroup) -> Life:
-        """Open the next session while the old one serves, and let it take over once it is ready.
-
-        Returns:
-            The one to live in from now on: the new one, or the old one when that ended before there was another.
-        """
-        old.due = False
-        backoff = Backoff(self._jitter)
-        while old.closed is None:
-            self._voice.roll("opening")
-            verdict, new = await self._open_next(old, backoff, group)
-            if new is not None:
-                if old.closed is None:
-                    self._lives.retire(old)
-                else:  # it did not live to see it; the new one is on its way, which is as good as a reconnect
-                    self._voice.outage(old.failure())
-                    self._voice.become("ready" if new.ready else "configuring")
-                self._voice.roll("draining" if self._lives.retiring() else None)
-                return new
-            wait_s = None if verdict.action == "stop" else max(verdict.after_s, ROLLOVER_RETRY_S)
-            if old.closed is None:
-                await wait_and_clear(self._clock, wait_s, old.changed)
-        self._voice.roll(None)
-        old.changed.set()
-        return old
-
-    async def _open_next(self, old: Life, backoff: Backoff, group: asyncio.TaskGroup) -> tuple[Verdict, Life | None]:
-        """One try to open the next session; it is given when it is ready, or when the old one ended meanwhile."""
-        try:
-            new = await self._lives.open(group)
-        except LinkError as error:
-            failure = explain_refusal(error)
-            verdict = self._verdict(backoff, failure, error)
-        else:
-            while new.closed is None:
-                if new.ready or old.closed is not None:
-                    return _GO_ON, new
-                await wait_and_clear(self._clock, None, new.changed, old.changed)
-            failure = new.failure()
-            verdict = self._verdict(backoff, failure, new)
-        self._voice.outage(failure)
-        if verdict.action == "stop" and self._fall_back(failure):
-            return _GO_ON, None
-        return verdict, None
-
-    def _verdict(self, backoff: Backoff, failure: UpstreamError, ended: Life | LinkError) -> Verdict:
-        """What follows from a life, or from a try that did not become one."""
-        now = self._clock.monotonic()
-        longest_s = self._urgency.longest_delay_s(now)
-        if isinstance(ended, Life):
-            return ended.judge(backoff, failure, now, longest_s)
-        asked_s = ended.retry_after_s if isinstance(ended, LinkRefusedError) else None
-        return backoff.after(failure, opened_s=None, retry_after_s=asked_s, longest_s=longest_s)
+                life = await self._rollover.run(life, group)
 
     def _judge(self, verdict: Verdict, failure: UpstreamError) -> Outcome:
         if verdict.action == "stop" and self._fall_back(failure):
-            verdict = _GO_ON
-        self._voice.sentence = failure.sentence
+            verdict = GO_ON
+        else:
+            self._voice.outage(failure)
+            self._voice.sentence = failure.sentence
         self._changed.set()
         if verdict.action == "stop":
             # Whoever waits learns why, instead of waiting for a person who may not come.
@@ -304,36 +296,27 @@ class Conversation:
         return verdict, failure
 
     def _fall_back(self, failure: UpstreamError) -> bool:
-        """When the model is gone, go on to the next of the settings, and say so."""
+        """When the model is gone, go on to the next of the settings, and say so in place of the failure."""
         gone = self._models.current
         instead = self._models.give_up() if is_model_gone(failure) else ""
         if not instead:
             return False
-        _log.warning("the model %s is not offered any more; %s is asked instead", gone, instead)
-        self._voice.error(explain_fallback(failure, gone, instead))
+        said = explain_fallback(failure, gone, instead)
+        self._voice.sentence = said.sentence
+        self._voice.error(said)
         self._on_model(instead)
         return True
 
     async def _wait_to_try(self, verdict: Verdict, failure: UpstreamError) -> None:
         if verdict.action == "retry":
-            self._next_try_at = self._clock.monotonic() + verdict.after_s
             _log.debug("= %s, next try in %.1f s", verdict.word, verdict.after_s)
-            await wait_for_any(self._clock, verdict.after_s, self._rearm, self._resume)
-            self._next_try_at = None
+            await self._attempts.wait(verdict.after_s)
         else:
-            while not (self._rearm.is_set() or self._resume.is_set()):
-                self._mailbox.wakeup.clear()
-                self._refuse_waiting(failure)
-                await wait_for_any(self._clock, None, self._rearm, self._resume, self._mailbox.wakeup)
-        if self._resume.is_set():
-            await wait_for_any(self._clock, self._urgency.resume_wait_s(self._clock.monotonic()), self._rearm)
-            self._resume.clear()
-            self._urgency.resumed(self._clock.monotonic())
-            self._forgive()
+            await self._attempts.wait_for_a_person(self._mailbox.wakeup, lambda: self._refuse_waiting(failure))
 
     def _forgive(self) -> None:
         """Begin anew: no failures, and the first model."""
-        self._backoff.reset()
+        self._attempts.backoff.reset()
         before = self._models.current
         self._models.reset()
         if self._models.current != before:
@@ -347,12 +330,13 @@ class Conversation:
                 return
             self._emit(self._router.refused(question, failure, self._clock.monotonic()))
 
-    async def _look_at_the_clock(self) -> None:
+    async def _look_at_the_clock(self, every_s: float) -> None:
         while True:
-            self._notice_sleep()
-            await self._clock.sleep(CLOCK_LOOK_S)
+            self.clock_jumped()
+            await self._clock.sleep(every_s)
 
-    def _notice_sleep(self) -> bool:
+    def clock_jumped(self) -> bool:
+        """The wall clock may have jumped: do as after a wake when it gained much, and tell whether it did."""
         slept_s = self._wakes.slept_s(self._clock.monotonic(), self._clock.wall())
         if slept_s:
             self.woke()
@@ -360,7 +344,7 @@ class Conversation:
 
     def _accepting(self) -> bool:
         """Whether a question may be taken now. Asked before each, so that a wake is noticed with the first."""
-        return not self._notice_sleep() and not self._draining
+        return not self.clock_jumped() and not self._draining
 
     def _emit_of(self, life: Life, command: RouterCommand) -> None:
         """What a connection says beyond its link."""
@@ -368,7 +352,7 @@ class Conversation:
             case BecameReady():
                 self._router.use(life.machine)
                 life.mark_ready()
-                self._resume.clear()
+                self._attempts.ready()
                 self._voice.ready()
             case RolloverDue():
                 life.mark_due()
@@ -376,8 +360,13 @@ class Conversation:
                 self._emit(command)
 
     def _ended(self, life: Life) -> None:
+        """A connection is over: one that was replaced has nobody else who tells why."""
         if life.retired:
             self._voice.roll(None)
+            if life.machine.failure is not None and life.closed is not None:
+                self._voice.error(life.failure())
+        if life.closed is not None and life.closed.code == CLOSE_TOO_BIG and not self._ports.shrink():
+            self._emit_all(self._router.end_again(life.failure(), self._clock.monotonic()))
 
     def _emit_all(self, commands: list[RouterCommand]) -> None:
         for command in commands:
@@ -394,6 +383,3 @@ class Conversation:
                 self._voice.error(command.error)
             case _:  # sends and closes are the connection's; none come from between connections
                 raise AssertionError(f"nobody carries out {type(command).__name__}")
-
-
-_GO_ON: Final = Verdict("retry", 0.0, "backing_off")

@@ -36,6 +36,10 @@ class Link(Protocol):
         """Drop the connection at once."""
         ...
 
+    def probe(self) -> None:
+        """Find out soon whether the other side is still there; when it is not, the connection ends."""
+        ...
+
 
 class Mailbox(Protocol):
     """Where questions wait."""
@@ -66,6 +70,8 @@ class Ports:
         on_state: ``Conversation.status()`` tells another connection state now.
         retake: The same question with a fresh picture, for a snap that is asked again after a drop; raises
             ``HuddError`` when there is none now. None asks with the picture that there is.
+        shrink: Makes every picture from now on smaller, because one was too big for the endpoint; False when they are
+            as small as is any use, and then the question ends with an error instead of being asked again.
     """
 
     guard: Callable[[Question], tuple[str, ...]]
@@ -76,9 +82,40 @@ class Ports:
     on_error: Callable[[UpstreamError], None]
     on_state: Callable[[], None]
     retake: Callable[[Question], Awaitable[Question]] | None = None
+    shrink: Callable[[], bool] = lambda: False
 
 
-RolloverWord = Literal["opening", "draining"]
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came, in numbers.
+
+    Attributes:
+        last_event_at: Monotonic seconds of the last event, or None.
+        unknown: Events of unknown types.
+        malformed: Frames that were no events.
+        repeated: Events that came twice; the second one was dropped.
+        benign: Errors that only say that something was over already.
+    """
+
+    last_event_at: float | None = None
+    unknown: int = 0
+    malformed: int = 0
+    repeated: int = 0
+    benign: int = 0
+
+    def plus(self, other: Heard) -> Heard:
+        """Both together."""
+        times = [at for at in (self.last_event_at, other.last_event_at) if at is not None]
+        return Heard(
+            max(times, default=None),
+            self.unknown + other.unknown,
+            self.malformed + other.malformed,
+            self.repeated + other.repeated,
+            self.benign + other.benign,
+        )
+
+
+RolloverWord = Literal["opening", "stopped", "draining"]
 OpenLink: TypeAlias = Callable[[], Awaitable[Link]]
 """Opens a connection; raises ``LinkError``."""
 
@@ -99,9 +136,11 @@ class ConversationStatus:
         malformed_events: Frames that were no events since the start.
         last_errors: The last three, newest first.
         next_try_s: Seconds until the next try to connect, or None.
+        repeated_events: Events that came twice since the start; the second one was dropped.
+        benign_errors: Errors since the start that only say that something was over already.
         connects: Tries to connect since the start.
-        rollover: ``opening`` while the next session is being opened, ``draining`` while the one before finishes its
-            answers; None else.
+        rollover: ``opening`` while the next session is being opened, ``stopped`` when it was refused and a person must
+            act, ``draining`` while the one before finishes its answers; None else.
         model: The model that is asked, by the endpoint's name.
     """
 
@@ -119,3 +158,13 @@ class ConversationStatus:
     connects: int
     rollover: RolloverWord | None = None
     model: str = ""
+    repeated_events: int = 0
+    benign_errors: int = 0
+
+    def counters(self) -> dict[str, int]:
+        """What the status tells beside the rest."""
+        return {
+            "connects": self.connects,
+            "repeated_events": self.repeated_events,
+            "benign_errors": self.benign_errors,
+        }

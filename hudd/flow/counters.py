@@ -13,6 +13,7 @@ class Counters:
         frames: Frames that were looked at.
         same: Frames that the gate held back.
         echo: Of these, held back because hudd's own output changed the screen.
+        uniform: Frames that were held back because they showed one colour only.
         discarded: Shots thrown away because a fact changed during the grab.
         withheld: Pictures that were not sent because a reason forbade it.
         sent: Questions handed to the socket.
@@ -26,6 +27,7 @@ class Counters:
     frames: int = 0
     same: int = 0
     echo: int = 0
+    uniform: int = 0
     discarded: int = 0
     withheld: int = 0
     sent: int = 0

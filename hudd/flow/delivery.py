@@ -146,25 +146,30 @@ class Delivery:
             self._waiters.end(answer.question.id, _failure(error))
             return
         self._counters.withheld += 1
-        code = code_for(tuple(error.param.split(", ")))
+        reasons = tuple(error.param.split(", "))
+        code = code_for(reasons)
         if error.param == "E_STORAGE":
             # The reservation could not be committed. That is no state of ours that forbids, but a failing journal.
             code = error.param
             self._on_error(replace(error, code=STORAGE, param=""))
-        self._waiters.end(answer.question.id, CommandError(code, error.sentence))
+            self._waiters.end(answer.question.id, CommandError(code, error.sentence))
+            return
+        cause, remedy = self._spending.explain(reasons)
+        log.info("not sent: %s", cause)
+        self._waiters.end(answer.question.id, CommandError(code, cause, hint=remedy))
 
     async def _commit(self, answer: Answer, settlement: Settlement | None) -> Note:
         limits = self._spending.limits
         source = answer.question.source.name
-        note = to_note(
+        made = to_note(
             answer,
             model=limits.model,
             engine=limits.engine,
-            cost_microusd=None if settlement is None else settlement.cost_microusd,
+            cost_microusd=None if settlement is None else settlement.published_microusd,
             previous_text=self._last_text.get(source),
         )
         # Asked again after the commit: what was forgotten meanwhile is emptied there already.
-        note = self._without_forgotten(await self._store.commit_note(self._without_forgotten(note), settlement))
+        note = self._without_forgotten(await self._store.commit_note(self._without_forgotten(made), settlement))
         if settlement is not None:
             self._spending.committed()
         if note.kind == "note":
@@ -176,6 +181,8 @@ class Delivery:
             self._counters.unchanged += 1
         else:
             self._counters.failed += 1
+            if answer.error is None:  # an answer that was paid and says nothing is no error of the service's own words
+                self._on_error(UpstreamError(sentence=made.text, code=answer.status, param=answer.reason))
         return note
 
     def _without_forgotten(self, note: Note) -> Note:
@@ -187,7 +194,8 @@ class Delivery:
         self.last_note_at = self._clock.monotonic()
         self._note_event.set()
         self._note_event = asyncio.Event()
-        log.info("note %d on %s: %s, %d characters", note.seq, note.source, note.kind, len(note.text))
+        words = "note %d on %s: %s, %d characters"
+        log.info(words, note.seq, note.source, note.kind, len(note.text), extra={"hudd_seq": note.seq})
         log.debug("note %d says: %s", note.seq, note.text)
 
 

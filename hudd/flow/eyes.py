@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 from hudd.clock import Clock
 from hudd.config.settings import GateSettings
 from hudd.errors import CaptureError, NoDisplayError, WithheldError
+from hudd.flow.details import no_details, pictures_of
 from hudd.flow.watcher import Look, Pixels, Watcher
-from hudd.model import Picture, Source
-from hudd.screen.source import Rect, Screen, ScreenStatus
+from hudd.model import Picture, Shot, Source, Target
+from hudd.screen.places import REGION, find_window, window_source
+from hudd.screen.source import ONE_COLOUR, Rect, Screen, ScreenStatus
 
 T = TypeVar("T")
 
@@ -27,22 +29,49 @@ class Eyes:
         pixels: Fingerprints, comparison, encoding.
         gate: What counts as a change.
         clock: Time.
+        grab: Takes a frame, and lets nothing of it pass that must not be seen; the screen's own when None.
+        on_gone: Told the name of each source that is there no more, on the event loop.
+        details: How many pictures of parts may go beside that of the whole; see ``hudd.flow.details``.
+
+    Attributes:
+        opened: How often a screen was opened.
     """
 
-    def __init__(self, *, open_screen: Callable[[], Screen], pixels: Pixels, gate: GateSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        open_screen: Callable[[], Screen],
+        pixels: Pixels,
+        gate: GateSettings,
+        clock: Clock,
+        on_gone: Callable[[str], object] = str,
+        grab: Callable[..., Shot] | None = None,
+        details: Callable[[bool], int] = no_details,
+    ) -> None:
         self._open_screen = open_screen
         self._pixels = pixels
         self._gate_settings = gate
         self._clock = clock
+        self._grab = grab or _grab
         self._screen: Screen | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hudd-eyes")
         self._ended = False
         self._watchers: dict[str, Watcher] = {}
+        self.opened = 0
+        self._gone: set[str] = set()
+        self._on_gone = on_gone
+        self._details = details
 
     @property
     def watchers(self) -> Sequence[Watcher]:
         """What is remembered of each source."""
         return tuple(self._watchers.values())
+
+    def change(self, gate: GateSettings, pixels: Pixels) -> None:
+        """Judge, compare and encode by other settings from the next look on."""
+        self._gate_settings, self._pixels = gate, pixels
+        for watcher in self._watchers.values():
+            watcher.change(gate, pixels)
 
     @property
     def is_open(self) -> bool:
@@ -50,18 +79,22 @@ class Eyes:
         return self._screen is not None
 
     async def open(self) -> tuple[ScreenStatus, tuple[Source, ...]]:
-        """Open the screen.
+        """Open the screen; one that is open already is closed after that, so that there always is one.
 
         Raises:
             CaptureError: It cannot be opened now; ``NoDisplayError`` when there is none.
         """
         opening = self._submit(self._open_screen)
         try:
-            self._screen = await asyncio.wrap_future(opening)
+            screen = await asyncio.wrap_future(opening)
         except asyncio.CancelledError:
             opening.add_done_callback(_close_late)
             raise
-        return self._screen.status(), await self._in_thread(self._screen.sources)
+        before, self._screen = self._screen, screen
+        self.opened += 1
+        if before is not None:
+            await asyncio.shield(asyncio.wrap_future(self._submit(before.close)))
+        return screen.status(), await self._in_thread(screen.sources)
 
     async def close(self) -> None:
         """Close the screen; it may be opened again. Safe to call twice; cancelling the caller does not prevent it."""
@@ -93,25 +126,43 @@ class Eyes:
             NoDisplayError: The display is gone.
         """
         found = await self._in_thread(self._open().sources)
-        for gone in set(self._watchers) - {source.name for source in found}:
+        names = {source.name for source in found}
+        self._gone -= names
+        for gone in set(self._watchers) - names:
             del self._watchers[gone]
+            self._gone.add(gone)
+            self._on_gone(gone)
         return found
 
-    async def find(self, monitor: str | None) -> Source:
-        """The source of that name, or the first.
+    def missing(self) -> str:
+        """One sentence for each monitor that cannot be seen, although it was there; '' when there is none."""
+        gone = [f"The monitor {name} was unplugged." for name in sorted(self._gone)]
+        return " ".join(gone + [f"{w.source.name}: {ONE_COLOUR}" for w in self._watchers.values() if w.uniform])
+
+    async def find(self, monitor: str | Target | None) -> Source:
+        """The source of that name, or the first; or the region or window that is meant.
 
         Raises:
             CaptureError: There is none of that name; the sentence names those that there are.
         """
         sources = await self.sources()
+        if isinstance(monitor, Target):
+            if monitor.region is not None:
+                return Source("region", REGION, monitor.region)
+            wanted = monitor.window or ""
+            return window_source(find_window(await self._in_thread(self._open().windows), wanted), wanted)
         for source in sources:
             if monitor is None or source.name == monitor:
                 return source
         names = ", ".join(source.name for source in sources)
+        if monitor in self._gone:
+            raise CaptureError(f"The monitor {monitor} was unplugged; there are: {names}.")
         raise CaptureError(f"There is no monitor {monitor!r}; there are: {names}.")
 
     def watcher(self, source: Source) -> Watcher:
-        """What is remembered of a source."""
+        """What is remembered of a source; of a region or window, which are looked at once, nothing."""
+        if source.kind != "monitor":
+            return Watcher(source, self._gate_settings, self._pixels)
         watcher = self._watchers.get(source.name)
         if watcher is None:
             watcher = self._watchers[source.name] = Watcher(source, self._gate_settings, self._pixels)
@@ -138,17 +189,31 @@ class Eyes:
         def work() -> Look:
             if before_grab is not None:
                 before_grab()
-            return watcher.examine(screen.grab(source, epoch=epoch, captured_at=self._clock.wall()), ignored)
+            shot = self._grab(screen, source, epoch=epoch, captured_at=self._clock.wall())
+            return watcher.examine(shot, ignored)
 
         return await self._in_thread(work)
 
-    async def encode(self, look: Look) -> Picture:
-        """Scale and encode a frame.
+    async def encode(self, look: Look, *, automatic: bool = True) -> tuple[Picture, ...]:
+        """Scale and encode a frame: all of it, and what of it could not be read otherwise.
+
+        Args:
+            look: The frame.
+            automatic: Whether nobody asked for it.
 
         Raises:
+            CaptureError: It shows one colour only, which nobody needs to be told at a price.
             PictureError: It does not fit its byte budget.
         """
-        return await self._in_thread(lambda: self._pixels.encode(look.shot, frame_hash=look.print_.hash))
+        if look.uniform:
+            source = look.shot.source
+            if source.kind != "monitor":
+                raise CaptureError(f"The {source.kind} shows one colour only ({look.uniform}).")
+            raise CaptureError(
+                f"The monitor {source.name} shows nothing: {ONE_COLOUR}", hint="Unlock or switch it on, and try again."
+            )
+        screen, most = self._open(), self._details(automatic)
+        return await self._in_thread(lambda: pictures_of(screen, self._pixels, look, most=most, automatic=automatic))
 
     async def window_rects(self, windows: Sequence[int]) -> tuple[Rect, ...]:
         """Where windows are now; those that are not shown are left out."""
@@ -173,6 +238,10 @@ class Eyes:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.wrap_future(self._submit(work))
+
+
+def _grab(screen: Screen, source: Source, *, epoch: int, captured_at: float) -> Shot:
+    return screen.grab(source, epoch=epoch, captured_at=captured_at)
 
 
 def _close_late(opening: Future[Screen]) -> None:

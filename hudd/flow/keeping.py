@@ -16,6 +16,7 @@ from hudd.clock import Clock
 from hudd.errors import CommandError, StorageError
 from hudd.flow.commands import Handler, Request
 from hudd.flow.ranges import time_range
+from hudd.flow.waiting import wait_for_any
 from hudd.model import UpstreamError
 from hudd.notes.keeping import Emptied, PrunePlan, Span
 from hudd.policy.facts import Facts
@@ -115,6 +116,7 @@ class Keeping:
         self._on_error = on_error
         self._clock = clock
         self._failed = asyncio.Event()
+        self._rules_changed = asyncio.Event()
         self._forgetting = 0
         self._spans: list[tuple[float, Span]] = []
         self._last: dict[str, Any] | None = None
@@ -140,6 +142,11 @@ class Keeping:
             "max_mb": self._rules.max_mb,
             "forgotten": self._last,
         }
+
+    def change(self, rules: Rules) -> None:
+        """Keep notes for another time from now on; what is too old or too much by it goes at once."""
+        self._rules = rules
+        self._rules_changed.set()
 
     def is_forgotten(self, captured_at: float) -> bool:
         """Whether the answer to a picture was forgotten before it came."""
@@ -316,7 +323,8 @@ class Keeping:
             if self._store.trouble is None:
                 await self._finish()
                 await self._apply_rules()
-            await self._clock.sleep(DAY_S)
+            await wait_for_any(self._clock, DAY_S, self._rules_changed)
+            self._rules_changed.clear()
             await self._prepare()
 
     async def _prepare(self) -> None:

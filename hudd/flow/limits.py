@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
 
-from hudd.ledger.caps import Caps, Standing
+from hudd.ledger.caps import Caps, Standing, Window, ends_at
+
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +67,15 @@ class Prediction:
     expected_image_tokens: int
 
 
-def stage_sentence(standing: Standing, limits: Limits) -> str:
-    """A stage in a sentence for a person."""
-    window = standing.because
+def stage_sentence(standing: Standing, limits: Limits, wall_s: float, tz: tzinfo | None = None) -> str:
+    """A stage in a sentence for a person: which cap, how much it is, and when its time is over.
+
+    Args:
+        standing: The stage.
+        limits: What the settings allow.
+        wall_s: Now, seconds since 1970.
+        tz: The time zone; None for that of the machine.
+    """
     if standing.stage == "normal":
         return "Questions are asked as the screen changes."
     if standing.because == "price_unknown":
@@ -72,20 +85,29 @@ def stage_sentence(standing: Standing, limits: Limits) -> str:
         )
     if standing.because == "tokens":
         return (
-            f"The {limits.token_cap_day:,} tokens a day that {limits.model} may use without a known price are used up; "
-            "raise [cost] token_cap_day, name the price in [cost] prices_file, or wait for the next day."
+            f"The {limits.token_cap_day:,} tokens a day that {limits.model} may use without a known price are used up "
+            f"until {until('day', wall_s, tz)}; raise [cost] token_cap_day, or name the price in [cost] prices_file."
         )
     if standing.stage == "slower":
         return (
             f"hudd asks less often by itself, so that the day's money lasts for {limits.active_hours:g} active hours."
         )
-    cap = dollars(getattr(limits, f"cap_{window}_microusd"))
+    window: Window = "hour" if standing.because == "hour" else "month" if standing.because == "month" else "day"
+    cap, end = dollars(limits.caps.of(window) or 0), until(window, wall_s, tz)
     if standing.stage == "asked_only":
         return (
-            f"hudd asks nothing more by itself this {window}: nine tenths of its cap of {cap} are spent, the rest "
-            "is kept for snaps."
+            f"hudd asks nothing more by itself until {end}: what is left of the {window}'s cap of {cap} is kept for "
+            "snaps."
         )
-    return f"The cap of {cap} for this {window} is reached; raise [cost] cap_{window}_usd or wait for the next."
+    return f"The {window}'s cap of {cap} is reached until {end}; raise [cost] cap_{window}_usd, or wait until then."
+
+
+def until(window: Window, wall_s: float, tz: tzinfo | None = None) -> str:
+    """When the hour, day or month of a moment is over, for a person: ``15:00``, ``midnight``, ``1 December``."""
+    end = datetime.fromtimestamp(math.floor(ends_at(window, wall_s, tz)), UTC).astimezone(tz)
+    if window == "month":
+        return f"{end.day} {_MONTHS[end.month - 1]}"
+    return "midnight" if (end.hour, end.minute) == (0, 0) else f"{end:%H:%M}"
 
 
 def dollars(microusd: int) -> str:

@@ -13,7 +13,7 @@ from hudd.clock import Clock
 from hudd.config.settings import SessionSettings
 from hudd.errors import LinkClosedError, LinkRefusedError
 from hudd.flow.connection import Connection, hang_up
-from hudd.flow.conversation_ports import Link, Mailbox, OpenLink, Ports
+from hudd.flow.conversation_ports import Heard, Link, Mailbox, OpenLink, Ports
 from hudd.model import Question, UpstreamError
 from hudd.realtime.memory import ConversationMemory
 from hudd.realtime.models import Models
@@ -22,7 +22,7 @@ from hudd.realtime.retry import Backoff, Verdict
 from hudd.realtime.router import Router, RouterCommand
 from hudd.realtime.sentences import SLEPT, explain_close, explain_lost
 from hudd.realtime.session import Session
-from hudd.realtime.session_words import Ask, Retire
+from hudd.realtime.session_words import Ask, Reinstruct, Retire
 
 
 class Life:
@@ -50,7 +50,7 @@ class Life:
         self.changed = asyncio.Event()
         self.closed: LinkClosedError | None = None
         self._link = link
-        self._dropped = ""
+        self._dropped: UpstreamError | None = None
 
     async def carry(self, connection: Connection) -> None:
         """Run to the end. Cancelling closes the link within a second."""
@@ -70,10 +70,14 @@ class Life:
         self.due = True
         self.changed.set()
 
-    def drop(self, why: str) -> None:
-        """Give it up at once, for a reason of ours; ``why`` is a full sentence."""
+    def drop(self, why: UpstreamError) -> None:
+        """Give it up at once, for a reason of ours."""
         self._dropped = why
         self._link.abort()
+
+    def probe(self) -> None:
+        """Find out soon whether the other side is still there."""
+        self._link.probe()
 
     def judge(self, backoff: Backoff, failure: UpstreamError, now: float, longest_s: float) -> Verdict:
         """What follows from its end."""
@@ -88,8 +92,12 @@ class Life:
 
     def failure(self) -> UpstreamError:
         """Why it ended."""
-        if self._dropped or self.closed is None:
-            return explain_lost(self._dropped or SLEPT)
+        if self._dropped is not None:
+            return self._dropped
+        if self.closed is None:
+            return explain_lost(SLEPT)
+        if self.closed.ours and self.machine.failure is not None:
+            return self.machine.failure  # the code of our own close says nothing
         return explain_close(self.closed.code, self.closed.reason, self.machine.failure)
 
 
@@ -149,9 +157,8 @@ class Lives:
         self._living: dict[Life, Connection] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._opening: asyncio.Future[Link] | None = None
-        self._last_event_at: float | None = None
-        self._unknown = 0
-        self._malformed = 0
+        self._why = explain_lost(SLEPT)
+        self._before = Heard()
         self.connects = 0
         self.tried_at = float("-inf")
 
@@ -192,28 +199,40 @@ class Lives:
         if connection is not None:
             connection.give(Retire())
 
-    def drop_all(self, why: str = SLEPT) -> None:
-        """Give up every connection, and the one that is being opened; ``why`` is a full sentence."""
+    def change_instructions(self, instructions: str) -> None:
+        """Tell the open sessions and those after them something else."""
+        self._instructions = instructions
+        for connection in self._living.values():
+            connection.give(Reinstruct(instructions))
+
+    def change_settings(self, settings: SessionSettings, effort: str) -> None:
+        """Limits and time-outs of the sessions after those that are open."""
+        self._settings = settings
+        self._effort = effort
+
+    def drop_all(self, why: UpstreamError) -> None:
+        """Give up every connection, and the one that is being opened."""
+        self._why = why
         for life in self._living:
             life.drop(why)
         if self._opening is not None:
             self._opening.cancel()
 
+    def probe_all(self) -> None:
+        """Find out soon which connections died in silence."""
+        for life in self._living:
+            life.probe()
+
     def retiring(self) -> bool:
         """Whether one still finishes its answers."""
         return any(life.retired for life in self._living)
 
-    def heard(self) -> tuple[float | None, int, int]:
-        """Monotonic seconds of the last event, and how many were unknown and malformed since the start."""
-        return self._heard_with(*self._living.values())
-
-    def _heard_with(self, *connections: Connection) -> tuple[float | None, int, int]:
-        times = [self._last_event_at, *(connection.last_event_at for connection in connections)]
-        return (
-            max((at for at in times if at is not None), default=None),
-            self._unknown + sum(connection.unknown_events for connection in connections),
-            self._malformed + sum(connection.malformed_events for connection in connections),
-        )
+    def heard(self) -> Heard:
+        """What all connections since the start heard."""
+        total = self._before
+        for connection in self._living.values():
+            total = total.plus(connection.heard)
+        return total
 
     async def _link(self) -> Link:
         opening = self._opening = asyncio.ensure_future(self._open_link())
@@ -228,13 +247,13 @@ class Lives:
         finally:
             self._opening = None
         if opening.cancelled():
-            raise LinkRefusedError(SLEPT)
+            raise LinkRefusedError(self._why.sentence)
         return opening.result()
 
     def _ended(self, life: Life, task: asyncio.Task[None]) -> None:
         """Keep what it counted."""
         self._tasks.discard(task)
-        self._last_event_at, self._unknown, self._malformed = self._heard_with(self._living.pop(life))
+        self._before = self._before.plus(self._living.pop(life).heard)
         life.changed.set()
         self._on_ended(life)
 

@@ -57,6 +57,10 @@ class Mailbox:
             return self._slots.pop(next(iter(self._slots)))
         return None
 
+    def end(self, source_name: str) -> None:
+        """Drop the automatic question of a source that is there no more."""
+        self._slots.pop(source_name, None)
+
     def drop_automatic(self) -> list[Question]:
         """Take out all automatic questions, because they may not be sent any more, for instance at a pause."""
         dropped = list(self._slots.values())

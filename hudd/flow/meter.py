@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from hudd.clock import Clock
 from hudd.errors import StorageError
@@ -17,10 +17,10 @@ from hudd.flow.limits import Limits, Prediction, dollars, stage_sentence
 from hudd.flow.waiting import wait_for_any
 from hudd.ledger.calibration import Learnt, expected_image_tokens, learn, window_tokens
 from hudd.ledger.caps import WINDOWS, Because, Standing, ends_at, local_day, spent, standing_of
-from hudd.ledger.pacing import Pace
+from hudd.ledger.pacing import Pace, spares
 from hudd.ledger.prices import PriceTable
 from hudd.ledger.records import MoneyFacts
-from hudd.model import Question
+from hudd.model import NoticeTopic, Question
 from hudd.policy.facts import Facts
 
 log = logging.getLogger("hudd.cost")
@@ -32,6 +32,8 @@ ALARM_ANSWERS: Final = 3
 ALARM_PERCENT: Final = 5
 DESKTOP_TOKENS: Final = 323
 """By the size of a 16:9 screen, before anything was asked."""
+MOST_DETAILS: Final = 3
+"""So many pictures of parts at most; settings allow fewer."""
 WINDOW_ANSWERS: Final = 10
 """The history's length is looked at again after so many answers."""
 _ORDER: Final = ("normal", "slower", "asked_only", "nothing")
@@ -41,6 +43,7 @@ class MoneyStore(Protocol):
     """What this stage needs of the journal."""
 
     async def money(self, *, day: str, at: float, model: str) -> MoneyFacts: ...
+    async def set_first_use(self, word: Literal["due", "told"]) -> None: ...
 
 
 class Meter:
@@ -53,7 +56,7 @@ class Meter:
         facts: Told when a stage holds questions back.
         clock: Time.
         on_cost: Called with the object of ``cost/`` at each step.
-        notify_person: Told in a sentence what a person should know.
+        notify_person: Told in a sentence what a person should know, and what it is about.
         on_window: Called with the length of the text history when it changes.
     """
 
@@ -66,7 +69,7 @@ class Meter:
         facts: Facts,
         clock: Clock,
         on_cost: Callable[[dict[str, object]], None],
-        notify_person: Callable[[str], None],
+        notify_person: Callable[[NoticeTopic, str], None],
         on_window: Callable[[int], None],
     ) -> None:
         self._store = store
@@ -92,6 +95,7 @@ class Meter:
         self._window = limits.history_tokens
         self._alarmed = False
         self._shape = (1, 0)
+        self._first_use = False
         self.standing = Standing()
 
     def on_may_ask(self, wake: Callable[[], None]) -> None:
@@ -105,6 +109,24 @@ class Meter:
         if self.standing.stage in ("asked_only", "nothing"):
             return False
         return self._not_before is not None and self._clock.monotonic() >= self._not_before
+
+    def affordable_details(self, automatic: bool) -> int:  # noqa: FBT001 - a port of the eyes has this form
+        """How many pictures of parts may go beside that of the whole, by the pace; see ``ledger.pacing.spares``.
+
+        The local engine gets none: its pictures are large enough to be read whole. Neither does a question near a cap,
+        nor an automatic one whose price is unknown.
+        """
+        if self._limits.engine == "local" or self.standing.stage in ("asked_only", "nothing"):
+            return 0
+        if not automatic:
+            return MOST_DETAILS
+        if self.standing.stage != "normal":
+            return 0
+        for parts in range(MOST_DETAILS, 0, -1):
+            microusd = self._predicted(1 + parts, (1 + parts) * DESKTOP_TOKENS).microusd
+            if microusd is not None and spares(self._level, self._capacity, microusd):
+                return parts
+        return 0
 
     def predict(self, question: Question) -> Prediction:
         """What a question takes at most: list prices, nothing cached, the longest answer."""
@@ -123,10 +145,9 @@ class Meter:
         return Prediction(0 if limits.engine == "local" else microusd, tokens, expected)
 
     def image_tokens(self) -> int:
-        """What the pictures of a question take: as billed, else by their size."""
-        pictures, expected = self._shape
-        figure = self._learnt.images.get((pictures, expected))
-        return figure.tokens if figure is not None else expected or DESKTOP_TOKENS
+        """What the pictures of a question take on average, as billed: some have one, some more. Else by their size."""
+        billed = [sample.usage.image_tokens for sample in self._money.samples if sample.usage.image_tokens]
+        return sum(billed) // len(billed) if billed else self._shape[1] or DESKTOP_TOKENS
 
     def answer_tokens(self) -> int | None:
         """What an answer's text takes on average; None when none was billed."""
@@ -134,6 +155,13 @@ class Meter:
         if not samples:
             return None
         return sum(max(0, s.usage.output_tokens - s.usage.reasoning_tokens) for s in samples) // len(samples)
+
+    def change(self, limits: Limits, prices: PriceTable) -> None:
+        """Other settings hold from now on: the stage is looked at again at once."""
+        if limits.history_tokens != self._limits.history_tokens:
+            self._window = limits.history_tokens  # what the cache serves of the new length is not known yet
+        self._limits, self._prices = limits, prices
+        self._changed.set()
 
     def use_model(self, model: str) -> None:
         """Another model answers from now on: its prices and its figures apply."""
@@ -177,12 +205,33 @@ class Meter:
             await self._look()
 
     async def _begin(self) -> None:
-        first = not (await self._look()).ever_paid
-        cap, model = dollars(self._limits.cap_day_microusd), self._limits.model
-        sentence = f"{model} costs money: at most {cap} is spent in a day ([cost] cap_day_usd)."
-        log.info("%s Prices of %s.", sentence, self._prices.date or "no date")
+        money = await self._look()
+        log.info("%s Prices of %s.", self._first_use_sentence(), self._prices.date or "no date")
+        first = not money.first_use and not money.ever_paid
+        self._first_use = first or money.first_use == "due"
         if first:
-            self._notify_person(sentence)
+            self._notify_person("money", self._first_use_sentence())
+            await self._keep_first_use("due")
+
+    def _first_use_sentence(self) -> str:
+        cap, model = dollars(self._limits.cap_day_microusd), self._limits.model
+        return f"{model} costs money: at most {cap} is spent in a day ([cost] cap_day_usd)."
+
+    def first_use(self) -> str:
+        """What a person must have read once, before long: that money is spent, and how much at most; '' afterwards."""
+        return self._first_use_sentence() if self._first_use else ""
+
+    async def told_first_use(self) -> None:
+        """A person has read it; it is not told again, whatever happens to this process."""
+        if self._first_use:
+            self._first_use = False
+            await self._keep_first_use("told")
+
+    async def _keep_first_use(self, word: Literal["due", "told"]) -> None:
+        try:
+            await self._store.set_first_use(word)
+        except StorageError as error:
+            log.error("that a person was told of the cost could not be kept: %s", error)  # so it is told once more
 
     async def _look(self) -> MoneyFacts:
         """Read the ledger, and act on what it says."""
@@ -254,12 +303,11 @@ class Meter:
 
     def _stand(self, standing: Standing) -> None:
         before, self.standing = self.standing, standing
-        sentence = self.sentence()
+        sentence, unknown = self.sentence(), standing.because == "price_unknown"
+        self._facts.set("price_unknown", unknown, sentence)
+        self._facts.set("cap_reached", standing.stage == "nothing" and not unknown, sentence)
+        self._facts.set("cap_near", standing.stage == "asked_only", sentence)
         if standing != before:
-            unknown = standing.because == "price_unknown"
-            self._facts.set("price_unknown", unknown)
-            self._facts.set("cap_reached", standing.stage == "nothing" and not unknown)
-            self._facts.set("cap_near", standing.stage == "asked_only")
             worse = _ORDER.index(standing.stage) > _ORDER.index(before.stage)
             log.log(logging.WARNING if worse else logging.INFO, "money: %s: %s", standing.stage, sentence)
             self._tell(sentence)
@@ -267,7 +315,7 @@ class Meter:
         if standing != self._told and not self._counting_reserved:
             lasting, self._told = self._told or Standing(), standing
             if standing.stage != "normal" or lasting.stage in ("asked_only", "nothing"):
-                self._notify_person(sentence)
+                self._notify_person("money", sentence)
 
     def _watch_unnoted(self, money: MoneyFacts) -> None:
         alarm = money.unnoted >= ALARM_ANSWERS or (
@@ -279,7 +327,7 @@ class Meter:
                 "`hudctl errors` tells why, `hudctl pause` stops it."
             )
             log.error("%s", sentence)
-            self._notify_person(sentence)
+            self._notify_person("alarm", sentence)
             self._alarmed = True
             self._tell(sentence, alarm=True)
         elif not money.unnoted:
@@ -292,7 +340,7 @@ class Meter:
 
     def sentence(self) -> str:
         """The stage in a sentence for a person."""
-        return stage_sentence(self.standing, self._limits)
+        return stage_sentence(self.standing, self._limits, self._clock.wall())
 
     def status(self) -> dict[str, Any]:
         """What ``status`` tells of money, beside the day's figures."""

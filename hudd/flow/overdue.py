@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 from hudd.errors import CommandError
 from hudd.flow.status import CaptureFacts, ConversationFacts
-from hudd.policy.facts import Facts, causes_and_remedies
+from hudd.policy.facts import Facts
 
 _MS: Final = 1000
 _GOALS: Final[Mapping[str, str]] = {
@@ -27,6 +27,7 @@ _EYES: Final[Mapping[str, str]] = {
     "starting": "hudd is still opening the screen",
     "no_display": "hudd waits for a display",
     "failed": "hudd cannot see the screen",
+    "unwatched": "nobody subscribes to notes",
 }
 _UPSTREAM: Final = ("type", "code", "message", "event_id")
 
@@ -70,12 +71,13 @@ class Overdue:
         late = f"The deadline passed before {_GOALS[goal]}"
         reasons = () if goal == "connected" else self._reasons(goal)
         if reasons:
-            cause, remedy = causes_and_remedies(reasons)
+            cause, remedy = self._facts.explain(reasons)
             return CommandError("E_DEADLINE", f"{late}: {cause[0].lower()}{cause[1:]}", hint=remedy)
         if self._connection().connection != "ready":
             return self._not_connected(late)
         eyes = self._capture()
-        if goal in ("snap", "note") and eyes.state != "watching":
+        ill = eyes.state != "watching" and not (goal == "snap" and eyes.state == "unwatched")
+        if goal in ("snap", "note") and ill:
             return CommandError("E_DEADLINE", f"{late}: {_EYES[eyes.state]}.", hint=eyes.sentence)
         if goal == "snap":
             hint = "It is still being made: ask again with the same snap_id, and give it more time."

@@ -5,9 +5,9 @@ The journal stores, ``ledger.budget`` decides, this stage asks one after the oth
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from hudd.clock import Clock
 from hudd.errors import WithheldError
@@ -17,7 +17,7 @@ from hudd.ledger.budget import Verdict, decide, settlement_of
 from hudd.ledger.caps import local_day
 from hudd.ledger.prices import PriceTable
 from hudd.ledger.records import MoneyFacts, Reservation, Settlement, Totals
-from hudd.model import Answer, Question
+from hudd.model import Answer, NoticeTopic, Question
 from hudd.policy.facts import Facts
 
 __all__ = ["QUESTION_OVERHEAD_TOKENS", "LedgerStore", "Limits", "Spending"]
@@ -31,6 +31,7 @@ class LedgerStore(Protocol):
     async def reserve(self, reservation: Reservation, *, check: Callable[[Totals], Verdict] | None = None) -> int: ...
     async def settle(self, settlement: Settlement) -> None: ...
     async def money(self, *, day: str, at: float, model: str) -> MoneyFacts: ...
+    async def set_first_use(self, word: Literal["due", "told"]) -> None: ...
 
 
 @dataclass(slots=True)
@@ -53,7 +54,7 @@ class Spending:
         facts: Told when the cap is reached or lifted.
         clock: For the local day.
         on_cost: Called with a dict for ``cost/`` when what may be spent changed.
-        notify_person: Told in a sentence what a person should know: a stage, an alarm.
+        notify_person: Told in a sentence what a person should know: a step of the stages, an alarm.
         on_window: Called with the length of the text history when what the cache serves changes it.
 
     Attributes:
@@ -69,7 +70,7 @@ class Spending:
         facts: Facts,
         clock: Clock,
         on_cost: Callable[[dict[str, object]], None],
-        notify_person: Callable[[str], None] = lambda _: None,
+        notify_person: Callable[[NoticeTopic, str], None] = lambda _, __: None,
         on_window: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._store = store
@@ -77,6 +78,7 @@ class Spending:
         self._limits = limits
         self._clock = clock
         self._open: dict[str, _Open] = {}
+        self._facts = facts
         self.meter = Meter(
             store=store,
             limits=limits,
@@ -92,6 +94,10 @@ class Spending:
     def limits(self) -> Limits:
         """What the settings allow."""
         return self._limits
+
+    def explain(self, reasons: Sequence[str]) -> tuple[str, str]:
+        """Why nothing was sent and what to do about it, as sentences; which cap, how much and until when."""
+        return self._facts.explain(reasons)
 
     def today(self) -> str:
         """The local day, ``YYYY-MM-DD``."""
@@ -175,11 +181,17 @@ class Spending:
             engine=self._limits.engine,
             model=reserved.model,
             prices=self._prices,
+            reserved_microusd=reserved.microusd,
         )
         cost = settlement.cost_microusd
         if cost is not None and reserved.microusd is not None and cost > reserved.microusd:
             self.meter.above_reservation(reserved.microusd, cost)
         return settlement
+
+    def change(self, limits: Limits, prices: PriceTable) -> None:
+        """Other settings hold from the next reservation on; what is reserved already stays as it is."""
+        self._limits, self._prices = limits, prices
+        self.meter.change(limits, prices)
 
     def use_model(self, model: str) -> None:
         """Another model answers from now on (a fallback): its prices apply to what is asked next."""

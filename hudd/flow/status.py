@@ -24,6 +24,7 @@ CONNECTION_WORDS: Final[Mapping[str, str]] = {
 EYE_WORDS: Final[Mapping[str, str]] = {
     "starting": "opening the screen",
     "watching": "watching the screen",
+    "unwatched": "watching once somebody subscribes",
     "no_display": "waiting for a display",
     "failed": "cannot see the screen",
 }
@@ -70,7 +71,7 @@ class CaptureFacts:
     """What the capture stage tells of itself.
 
     Attributes:
-        state: ``starting``, ``watching``, ``no_display`` or ``failed``.
+        state: ``starting``, ``watching``, ``unwatched`` (nobody subscribes), ``no_display`` or ``failed``.
         backend: How pictures are taken.
         degraded: What works less well than it could, or ''.
         damage: True when the window system tells of changes, so that nothing is polled.
@@ -131,11 +132,11 @@ def _sending(conversation: ConversationFacts, capture: CaptureFacts, facts: Fact
     hindrances: list[str] = []
     if conversation.connection != "ready":
         hindrances.append("not_connected")
-    if capture.state != "watching":
+    if capture.state not in ("watching", "unwatched"):
         hindrances.append("no_picture")
     return {
         "allowed": not facts.reasons and not hindrances,
-        "automatic": not facts.automatic_reasons and not hindrances,
+        "automatic": not facts.automatic_reasons and not hindrances and capture.state != "unwatched",
         "reasons": [*facts.automatic_reasons, *hindrances],
     }
 
@@ -206,6 +207,7 @@ def build_status(
     last_errors: Sequence[dict[str, Any]],
     clock: Clock,
     journal: Mapping[str, Any] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The object of ``status`` and of ``state/`` (PROTOCOL.md)."""
     now, wall = clock.monotonic(), clock.wall()
@@ -261,6 +263,7 @@ def build_status(
         "sockets": {"control": daemon.control_socket, "notes": daemon.notes_socket},
         "journal": {"path": daemon.journal_path, "set_aside": daemon.journal_set_aside, **(journal or {})},
         "last_errors": list(last_errors),
+        **(more or {}),
     }
 
 

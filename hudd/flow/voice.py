@@ -10,7 +10,7 @@ from hudd.clock import Clock
 from hudd.flow.conversation_ports import Ports, RolloverWord
 from hudd.model import UpstreamError
 from hudd.realtime.retry import ConnectionWord
-from hudd.realtime.sentences import RENEWED
+from hudd.realtime.sentences import RENEWED_CODE
 
 _log = logging.getLogger(__name__)
 
@@ -71,8 +71,8 @@ class Voice:
 
     def outage(self, failure: UpstreamError) -> None:
         """Tell the end of a connection, but the same cause only once until the next ready; our own wish is no error."""
-        if failure.sentence == RENEWED:
-            _log.info("= %s", RENEWED)
+        if failure.code == RENEWED_CODE:
+            _log.info("= %s", failure.sentence)
             return
         cause = (failure.code, failure.http_status, failure.close_code, failure.sentence)
         if cause != self._outage:

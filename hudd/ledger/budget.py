@@ -9,12 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from hudd.ledger.caps import Caps, Window, day_bounds, local_day, passed
+from hudd.ledger.caps import Caps, Window, passed
 from hudd.ledger.prices import PriceTable
 from hudd.ledger.records import Settlement, Totals
 from hudd.model import Answer, Trigger
-
-__all__ = ["BudgetReason", "Verdict", "day_bounds", "decide", "local_day", "settlement_of"]
 
 BudgetReason = Literal["", "cap_reached", "price_unknown"]
 
@@ -76,7 +74,15 @@ def decide(
     return _ALLOWED if window is None else Verdict(allowed=False, reason="cap_reached", window=window)
 
 
-def settlement_of(answer: Answer, *, reservation_id: int, engine: str, model: str, prices: PriceTable) -> Settlement:
+def settlement_of(
+    answer: Answer,
+    *,
+    reservation_id: int,
+    engine: str,
+    model: str,
+    prices: PriceTable,
+    reserved_microusd: int | None = None,
+) -> Settlement:
     """What to write down for an answer.
 
     A local answer costs 0, and so does a question whose bytes never left. Without usage the reservation stands as
@@ -88,6 +94,7 @@ def settlement_of(answer: Answer, *, reservation_id: int, engine: str, model: st
         engine: ``service`` or ``local``.
         model: Model name as configured.
         prices: The table in force.
+        reserved_microusd: What was reserved, for the note of an answer whose cost is assumed.
     """
     cost: int | None = 0
     assumed = False
@@ -103,4 +110,5 @@ def settlement_of(answer: Answer, *, reservation_id: int, engine: str, model: st
         cost_microusd=cost,
         assumed=assumed,
         price_date=price_date,
+        reserved_microusd=reserved_microusd,
     )

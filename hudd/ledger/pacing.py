@@ -19,6 +19,15 @@ RESUMES_AT: Final = 2
 """Pacing ends when the bucket is full to one part in so many: a level around the price of one question would flap."""
 
 
+SPARES_ABOVE: Final = 2
+"""A second picture is paid for while the bucket stays full to one part in so many: it must not cost notes later."""
+
+
+def spares(level_microusd: int, capacity_microusd: int, wanted_microusd: int) -> bool:
+    """Whether an automatic question may cost so much although a cheaper one would do."""
+    return level_microusd - wanted_microusd >= capacity_microusd // SPARES_ABOVE
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How fast automatic questions may spend.

@@ -50,6 +50,7 @@ class Settlement:
         cost_microusd: What it cost; None when the price is unknown. Not used when ``assumed``.
         assumed: True when the service told no usage although it may have billed: the reservation stands as the cost.
         price_date: Date of the price table, ``2026-11-01``; '' when no price was needed.
+        reserved_microusd: What the reservation holds; None when the price is unknown.
     """
 
     reservation_id: int
@@ -58,6 +59,12 @@ class Settlement:
     cost_microusd: int | None
     assumed: bool = False
     price_date: str = ""
+    reserved_microusd: int | None = None
+
+    @property
+    def published_microusd(self) -> int | None:
+        """What the note tells: the known cost, or the assumed one, as the ledger will have it."""
+        return self.reserved_microusd if self.assumed else self.cost_microusd
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +146,8 @@ class MoneyFacts:
         unnoted: Paid answers since the last one that made a note.
         unnoted_microusd: What they cost.
         ever_paid: Whether the service was ever asked anything.
+        first_use: Whether a person is still to be told that money is spent: ``due``, ``told``, or '' before the first
+            start with the service.
     """
 
     totals: Totals = Totals()
@@ -147,6 +156,7 @@ class MoneyFacts:
     unnoted: int = 0
     unnoted_microusd: int = 0
     ever_paid: bool = True
+    first_use: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,12 @@ NEAR: Final = 0.97
 _FILLERS: Final = frozenset(
     {"a", "an", "the", "and", "of", "in", "on", "at", "to", "with", "that", "this", "is", "are", "was", "were"}
     | {"it", "its", "now", "still", "currently", "also", "here", "there"}
+    | {"show", "shows", "showing", "display", "displays", "displaying", "visible", "appears", "seen"}
 )
+"""Words that tell nothing of the screen; "shows" and "displays" are how a model says that something is there."""
 _INFLECTION: Final = 0.85
 _WORD = re.compile(r"\w+(?:[.,:/-]\w+)*")
+_SENTENCE_END = re.compile(r"[.;!?](?=\s|$)|\n")
 _MANY_LINES = re.compile(r"\n{3,}")
 
 
@@ -94,12 +97,16 @@ def _harmless(char: str) -> bool:
 def same(text: str, before: str) -> bool:
     """Whether two notes say the same: equal but for white space, case and punctuation, or nearly so.
 
-    Nearly so means that at least 97 % of the characters agree and that the words that differ are fillers ("the",
-    "now") or other endings of the same word. A difference in anything with a digit is always a difference.
+    Nearly so means either the same sentences in any order, fillers ("the", "now", "shows") apart; or that at least
+    97 % of the characters agree and that the words that differ are fillers or other endings of the same word. A
+    difference in anything with a digit is always a difference.
     """
     now, then = _words(text), _words(before)
     if now == then:
         return bool(now) or text.strip() == before.strip()
+    sentences = _sentences(text)
+    if sentences and sentences == _sentences(before):
+        return True
     matcher = SequenceMatcher(None, then, now, autojunk=False)
     changes = [
         (then[old_from:old_to], now[new_from:new_to])
@@ -113,6 +120,12 @@ def same(text: str, before: str) -> bool:
 
 def _words(text: str) -> list[str]:
     return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+
+
+def _sentences(text: str) -> list[list[str]]:
+    """The words of each sentence without fillers, in an order that does not depend on that of the sentences."""
+    sentences = ([word for word in _words(part) if word not in _FILLERS] for part in _SENTENCE_END.split(text))
+    return sorted(words for words in sentences if words)
 
 
 def _same_meaning(old: Sequence[str], new: Sequence[str]) -> bool:
@@ -141,7 +154,7 @@ def _sentence(answer: Answer) -> str:
                 f"The answer was cut before it held any text{why}; raise [session] max_output_tokens if that repeats."
             )
         case "cancelled":
-            return f"The answer was cancelled{why}."
+            return f"The service cancelled the answer{why}; ask again."
         case "vanished":
             return "The connection ended before the answer was complete."
         case "failed":
@@ -151,7 +164,13 @@ def _sentence(answer: Answer) -> str:
 def _mirrored(picture: Picture) -> PictureInfo:
     source = picture.source
     return PictureInfo(
-        kind=source.kind, name=source.name, rect=source.rect, scale=round(picture.scale, 4), hash=picture.hash
+        kind=source.kind,
+        name=source.name,
+        rect=source.rect,
+        scale=round(picture.scale, 4),
+        hash=picture.hash,
+        masked=picture.masked,
+        redacted=picture.redacted,
     )
 
 

@@ -10,7 +10,7 @@ import base64
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, cast, get_args
 
 from hudd.model import AnswerStatus, Usage
@@ -48,6 +48,7 @@ from hudd.protocol.events import (
     Unknown,
 )
 from hudd.protocol.json_values import Json, list_of, object_of, text_of
+from hudd.protocol.vocabulary import MAX_EVENT_ID_LENGTH
 
 _Pieces = list[bytes]
 """JSON in pieces, joined once at the end: every join on the way would copy the picture again."""
@@ -153,7 +154,25 @@ class _MissingError(Exception):
     """Internal to ``decode``: a part is missing that the event means nothing without."""
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What one frame holds.
+
+    Attributes:
+        event: As ``decode`` reads it.
+        event_id: The service's own id of the event, or ''. One that comes again is the same event (3.2).
+    """
+
+    event: ServerEvent
+    event_id: str = ""
+
+
 def decode(frame: str | bytes) -> ServerEvent:
+    """Read the event of one frame, as ``read_frame`` does."""
+    return read_frame(frame).event
+
+
+def read_frame(frame: str | bytes) -> Frame:
     """Read one frame. Never raises, whatever the frame holds.
 
     Args:
@@ -165,10 +184,14 @@ def decode(frame: str | bytes) -> ServerEvent:
     try:
         value = json.loads(frame)
     except (ValueError, RecursionError) as error:  # ValueError covers bad JSON, bad UTF-8 and absurd numbers
-        return Malformed(f"no JSON: {type(error).__name__}")
+        return Frame(Malformed(f"no JSON: {type(error).__name__}"))
     if not isinstance(value, dict):
-        return Malformed(f"no JSON object but {type(value).__name__}")
+        return Frame(Malformed(f"no JSON object but {type(value).__name__}"))
     data = cast("Json", value)
+    return Frame(_event(data), text_of(data.get("event_id"))[:MAX_EVENT_ID_LENGTH])
+
+
+def _event(data: Json) -> ServerEvent:
     kind = data.get("type")
     if not isinstance(kind, str) or not kind:
         return Malformed("no type")

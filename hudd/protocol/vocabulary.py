@@ -74,8 +74,6 @@ FATAL_CODES: Final = frozenset(
         "beta_api_shape_disabled",
     }
 )
-FATAL_HTTP: Final = frozenset({400, 401, 403, 404})
-RETRY_CLOSE_CODES: Final = frozenset({1000, 1001, 1005, 1006, 1011, 1012, 1013, 1015})
 BENIGN_CODES: Final = frozenset({"response_cancel_not_active", "item_delete_invalid_item_id"})
 
 CLOSE_EXPIRED: Final = 1001

@@ -24,7 +24,7 @@ from hudd.protocol.events import (
 )
 from hudd.realtime.exchange import Exchange, Step
 from hudd.realtime.memory import ConversationMemory
-from hudd.realtime.sentences import explain_error, explain_timeout
+from hudd.realtime.sentences import explain_error, explain_no_cancel, explain_timeout
 from hudd.realtime.session_words import Ask, Command, Delta, Finished, Report, Send, Sent
 
 MAX_IN_FLIGHT: Final = 2
@@ -45,7 +45,6 @@ class Exchanges:
 
     Attributes:
         answered: Whether a response was completed.
-        strays: Events that belong to no question.
         failure: Set when the connection is of no use any more; the session closes it then.
     """
 
@@ -57,7 +56,6 @@ class Exchanges:
         self._given_up: deque[str] = deque(maxlen=64)
         self._ghosts: dict[str, float] = {}
         self.answered = False
-        self.strays = 0
         self.failure: UpstreamError | None = None
 
     def __len__(self) -> int:
@@ -118,7 +116,6 @@ class Exchanges:
             if question_id and question_id in self._given_up:
                 # It would go on costing though nobody waits for it any more.
                 return [Send(ResponseCancel(f"cancel_{question_id}", event.response_id))]
-            self.strays += 1
             return []
         exchange.response_id = event.response_id
         exchange.done_by = now + self._settings.response_done_s
@@ -153,12 +150,11 @@ class Exchanges:
 
     def done(self, event: ResponseDone) -> list[Command]:
         """An answer ended."""
-        exchange = self._of_response(event.response_id, stray=False)
+        exchange = self._of_response(event.response_id)
         if exchange is None:  # response.created may have been lost on the way; ours is still ours
             exchange = self._open.get(dict(event.metadata).get("snap", ""))
         if exchange is None or (exchange.response_id and exchange.response_id != event.response_id):
             ghost = self._ghosts.pop(dict(event.metadata).get("snap", ""), None)
-            self.strays += ghost is None
             return [] if ghost is None else self._tidy()
         del self._open[exchange.question_id]
         error = exchange.timeout
@@ -180,8 +176,9 @@ class Exchanges:
         )
         if self._memory is not None:
             self._memory.ended(exchange.question_id, event.output)
-        reports: list[Command] = [Report(error)] if event.error is not None and error is not None else []
-        return [*reports, finished, *self._tidy()]
+        # A fatal one ends the connection, and is told with its end.
+        told = [] if error is None or error.fatal else [Report(error)]
+        return [*told, finished, *self._tidy()]
 
     # ------------------------------------------------------------------------------------------- other ends
 
@@ -211,7 +208,6 @@ class Exchanges:
         if any(now >= deadline for deadline in self._ghosts.values()):
             self._ghosts.clear()
             self.failure = explain_timeout("cancel", CANCEL_S)
-            commands.append(Report(self.failure))
         for exchange in list(self._open.values()):
             if exchange.deadline is not None and now >= exchange.deadline:
                 commands += self._late(exchange, now, heard_at)
@@ -226,19 +222,18 @@ class Exchanges:
                 # it would keep out every other (3.8). The question ends with the connection.
                 self.failure = error
                 exchange.deadline = None
-                return [Report(error)]
+                return []
             # A cancel needs the id that never came; sent without it, it would be a no-op (3.8).
             return [Report(error), *self._give_up(exchange, error)]
         if exchange.step is Step.CANCELLED:
-            error = explain_timeout("cancel", CANCEL_S)
-            self.failure = error
-            return [Report(error), *self._give_up(exchange, exchange.timeout or error)]
+            self.failure = explain_no_cancel(exchange.timeout, CANCEL_S)
+            return self._give_up(exchange, exchange.timeout or self.failure)
         late = exchange.step is Step.WRITING or now >= exchange.done_by
         seconds = settings.response_done_s if late else self._first_delta_s
         exchange.timeout = explain_timeout("response.done" if late else "first text", seconds)
         exchange.wait(Step.CANCELLED, now + CANCEL_S)
         cancel = ResponseCancel(f"cancel_{exchange.question_id}", exchange.response_id)
-        return [Report(exchange.timeout), Send(cancel)]
+        return [Send(cancel)]  # how that ends is told with it, as one failure
 
     def vanish(self, error: UpstreamError) -> list[Command]:
         """The connection is gone, and every question with it."""
@@ -280,7 +275,5 @@ class Exchanges:
             return []
         return [Send(deletion) for deletion in self._memory.deletions()]
 
-    def _of_response(self, response_id: str, *, stray: bool = True) -> Exchange | None:
-        found = next((x for x in self._open.values() if x.response_id == response_id), None)
-        self.strays += found is None and stray
-        return found
+    def _of_response(self, response_id: str) -> Exchange | None:
+        return next((x for x in self._open.values() if x.response_id == response_id), None)

@@ -22,6 +22,7 @@ from websockets.exceptions import (
     ConnectionClosed,
     InvalidHandshake,
     InvalidProxy,
+    InvalidProxyStatus,
     InvalidStatus,
     InvalidURI,
     ProxyError,
@@ -33,6 +34,8 @@ from hudd.errors import LinkClosedError, LinkError, LinkRefusedError, WithheldEr
 from hudd.protocol.events import Malformed
 
 PING_INTERVAL_S: Final = 20.0
+PROBE_S: Final = 10.0
+"""Seconds for a sign of life of the peer after the network came up: the way there may be another one now."""
 CLOSE_S: Final = 5.0
 """Seconds that the closing handshake may take before the socket is dropped."""
 BLOCKED_S: Final = 2.0
@@ -86,6 +89,8 @@ class Link:
         self._silent = False
         self._ping_timeout_s = ping_timeout_s
         self._keepalive = asyncio.create_task(self._keep_alive(), name="realtime-keepalive")
+        self._probe: asyncio.Task[None] | None = None
+        self._frames_heard = 0
 
     def __repr__(self) -> str:
         return f"<Link to {self._host}>"
@@ -124,21 +129,35 @@ class Link:
             try:
                 frame = await self._connection.recv()
             except ConnectionClosed as error:
-                self._keepalive.cancel()
+                self._stop_pings()
                 raise self._closed_error() from error
+            self._frames_heard += 1
             yield frame if isinstance(frame, str) else Malformed("a binary frame")
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close, waiting at most ``CLOSE_S`` for the other side. Safe to call twice."""
         self._ours = True
-        self._keepalive.cancel()
+        self._stop_pings()
         await self._connection.close(code, reason)
 
     def abort(self) -> None:
         """Drop the socket at once, without a word to the other side."""
         self._ours = True
-        self._keepalive.cancel()
+        self._stop_pings()
         self._connection.transport.abort()
+
+    def probe(self) -> None:
+        """Ask the peer at once whether it is there, and drop the line without a sign of life in ``PROBE_S``.
+
+        Nothing while such a question is on its way. A peer that is only slow with its pongs is heard by its frames.
+        """
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.create_task(self._ask_for_life(), name="realtime-probe")
+
+    def _stop_pings(self) -> None:
+        self._keepalive.cancel()
+        if self._probe is not None:
+            self._probe.cancel()
 
     async def _keep_alive(self) -> None:
         """Ping, and drop the line when no pong comes in time.
@@ -146,31 +165,46 @@ class Link:
         The library's own keepalive counts the time in which this process could not run (a blocked loop, a stopped
         process) as silence of the peer. Here, time that passed unseen is not counted: the peer gets another period.
         """
-        loop = asyncio.get_running_loop()
         with suppress(ConnectionClosed):
             while True:
                 await asyncio.sleep(PING_INTERVAL_S)
-                pong = asyncio.ensure_future(await self._connection.ping())
-                while not pong.done():
-                    asked_at = loop.time()
-                    await asyncio.wait({pong}, timeout=self._ping_timeout_s)
-                    overslept_s = loop.time() - asked_at - self._ping_timeout_s
-                    if not pong.done() and overslept_s < BLOCKED_S:
-                        self._silent = True
-                        self._connection.transport.abort()
-                        return
+                if not await self._pong_within(self._ping_timeout_s):
+                    self._give_up()
+                    return
+
+    async def _ask_for_life(self) -> None:
+        heard = self._frames_heard
+        with suppress(ConnectionClosed):
+            if not await self._pong_within(min(PROBE_S, self._ping_timeout_s)) and self._frames_heard == heard:
+                self._give_up()
+
+    async def _pong_within(self, seconds: float) -> bool:
+        loop = asyncio.get_running_loop()
+        pong = asyncio.ensure_future(await self._connection.ping())
+        while not pong.done():
+            asked_at = loop.time()
+            await asyncio.wait({pong}, timeout=seconds)
+            overslept_s = loop.time() - asked_at - seconds
+            if not pong.done() and overslept_s < BLOCKED_S:
+                return False
+        return True
+
+    def _give_up(self) -> None:
+        self._silent = True
+        self._connection.transport.abort()
 
     def _closed_error(self) -> LinkClosedError:
         code = self._connection.close_code
         code = 1006 if code is None else code
         reason = self._connection.close_reason or ("no pong in time" if self._silent else "")
-        side = "this side" if self._ours else self._host
-        return LinkClosedError(
-            f"The connection to {self._host} was closed by {side} (code {code}).",
-            code=code,
-            reason=reason,
-            ours=self._ours,
-        )
+        frames = self._connection.protocol
+        theirs = frames.close_rcvd is not None and (frames.close_sent is None or bool(frames.close_rcvd_then_sent))
+        ours = self._ours and not theirs
+        by_us = ours or (self._silent and not theirs)
+        # Of a socket that is simply gone nobody knows who cut it.
+        how = f"was closed by {self._host}" if theirs else "was closed by this side" if by_us else "was lost"
+        sentence = f"The connection to {self._host} {how} (code {code})."
+        return LinkClosedError(sentence, code=code, reason=reason, ours=ours)
 
 
 class _Connect(connect):
@@ -220,6 +254,12 @@ async def open_link(
         )
     except InvalidStatus as error:
         raise _refused(host, error) from error
+    except InvalidProxyStatus as error:
+        status = error.response.status_code
+        cause, hint = _cause(error, connect_s)
+        # Only a missing name and password are for a person to mend; the rest may pass, as a network does.
+        needed = status if status == 407 else 0
+        raise LinkRefusedError(f"No connection to {host}: {cause}.", hint=hint, status=needed) from None
     except (OSError, WebSocketException, ValueError, EOFError, ImportError) as error:
         # ValueError: an address or header that cannot be written down. ImportError: a SOCKS proxy without its library.
         cause, hint = _cause(error, connect_s)
@@ -296,6 +336,8 @@ def _cause(error: Exception, connect_s: float) -> tuple[str, str]:
             return f"the name is not known ({error.strerror})", "Check the network and [realtime] url."
         case ConnectionRefusedError():
             return "nothing listens there", "Check [realtime] url."
+        case InvalidProxyStatus():
+            return f"the proxy refuses it (HTTP {error.response.status_code})", "Check what the proxy allows."
         case InvalidProxy() | ProxyError():
             return "the proxy does not work", "Check HTTPS_PROXY."
         case ImportError():

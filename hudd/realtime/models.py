@@ -50,6 +50,12 @@ class Models:
         self._at += 1
         return self.current
 
+    def change(self, first: str, fallback: Sequence[str] = ()) -> None:
+        """Other settings. The one in use stays so while it is still named and ``first`` is the same."""
+        current, same = self.current, first == self._names[0]
+        self._names = (first, *(name for name in dict.fromkeys(fallback) if name != first))
+        self._at = self._names.index(current) if same and current in self._names else 0
+
     def reset(self) -> None:
         """Begin with the first again: a person acted."""
         self._at = 0

@@ -91,6 +91,14 @@ class WindowHistory:
         for source in self._notes:
             self._cut(source)
 
+    def change(self, *, history_tokens: int, retention_ratio: float) -> None:
+        """Other settings; what is longer is cut at once. With the same tokens a limit of ``set_limit`` stays."""
+        limit = self._limit if history_tokens == self._most else history_tokens
+        self._ratio, self._most = retention_ratio, history_tokens
+        if history_tokens == 0:
+            self.forget()
+        self.set_limit(limit)
+
     def _cut(self, source: str) -> None:
         notes = self._notes[source]
         if sum(size for _, size in notes) > self._limit:
@@ -180,4 +188,24 @@ def _headline(question: Question) -> str:
     captured = min(picture.captured_at for picture in question.pictures)
     names = ", ".join(f"{p.source.kind} {p.source.name}" for p in question.pictures)
     several = f" ({len(question.pictures)} pictures, in this order)" if len(question.pictures) > 1 else ""
-    return f"{datetime.fromtimestamp(captured, UTC):%Y-%m-%d %H:%M:%S} UTC, {names}{several}"
+    parts = "".join(
+        f"\nPicture {number} is a part of picture 1, larger, to read its small text: {width}x{height} pixels of the "
+        f"screen at {left - question.source.rect[0]},{top - question.source.rect[1]}."
+        for number, (left, top, width, height) in _parts(question)
+    )
+    return f"{datetime.fromtimestamp(captured, UTC):%Y-%m-%d %H:%M:%S} UTC, {names}{several}{parts}"
+
+
+def _parts(question: Question) -> list[tuple[int, tuple[int, int, int, int]]]:
+    """The pictures, counted from 1, that show a part of the first one."""
+    x, y, across, down = question.source.rect
+    return [
+        (number, (left, top, width, height))
+        for number, picture in enumerate(question.pictures[1:], start=2)
+        for left, top, width, height in (picture.source.rect,)
+        if picture.source.kind == "region"
+        and x <= left
+        and y <= top
+        and left + width <= x + across
+        and top + height <= y + down
+    ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from hudd.model import UpstreamError
-from hudd.protocol.vocabulary import CLOSE_BAD_KEY, CLOSE_BAD_REQUEST, CLOSE_NO_MODEL, FATAL_CODES, FATAL_HTTP
+from hudd.protocol.vocabulary import CLOSE_BAD_KEY, CLOSE_BAD_REQUEST, CLOSE_NO_MODEL, FATAL_CODES
 
 ConnectionWord = Literal["connecting", "configuring", "ready", "backing_off", "flapping", "needs_attention"]
 
@@ -30,8 +30,8 @@ LONGEST_ASKED_S: Final = 3600.0
 RETRY_CODES: Final = frozenset({"rate_limit_exceeded", "inference_rate_limit_exceeded", "session_expired"})
 MODEL_CODES: Final = frozenset({"model_not_found", "invalid_model", "DeploymentNotFound", "OpperationNotSupported"})
 """The model is the trouble; another one may be there. The last is spelt so on the wire (1.6)."""
-REFUSING_HTTP: Final = FATAL_HTTP | {402, 405, 410, 426}
-"""Beside the documented ones those that gateways use for no credit, a wrong address and an interface that is gone."""
+PASSING_HTTP: Final = frozenset({408, 409, 425, 429})
+"""Of the statuses that say that the fault is ours, those that pass: too slow, in conflict, too early, too often."""
 FATAL_CLOSES: Final = frozenset({CLOSE_BAD_KEY, CLOSE_BAD_REQUEST, CLOSE_NO_MODEL})
 
 
@@ -48,8 +48,9 @@ def is_fatal(*, code: str = "", http_status: int | None = None, close_code: int 
     if code in RETRY_CODES:
         return False
     if http_status:
-        # A redirect is not followed: the key must not go to an address that nobody named.
-        return http_status in REFUSING_HTTP or 300 <= http_status < 400
+        # By class: the same request gets the same 4xx again. A redirect is not followed: the key must not go to an
+        # address that nobody named.
+        return 300 <= http_status < 500 and http_status not in PASSING_HTTP
     return close_code in FATAL_CLOSES
 
 

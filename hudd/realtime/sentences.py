@@ -16,10 +16,10 @@ from hudd.model import UpstreamError
 from hudd.protocol.error_objects import error_of
 from hudd.protocol.events import ErrorDetails
 from hudd.protocol.vocabulary import FATAL_CODES
-from hudd.realtime.retry import code_of_close_reason, is_fatal, is_refused_request
+from hudd.realtime.retry import PASSING_HTTP, code_of_close_reason, is_fatal, is_refused_request
 
 _BILLING: Final = "add credit or raise the limit in the account's billing page, then run `hudctl resume`."
-_MODEL: Final = "set [realtime] model to one that your account may use, then restart hudd."
+_MODEL: Final = "set [realtime] model to one that your account may use, then run `hudctl reload`."
 _OURS: Final = "this is hudd's mistake: please report it with `hudctl errors`."
 
 BY_CODE: Final[Mapping[str, str]] = {
@@ -29,13 +29,13 @@ BY_CODE: Final[Mapping[str, str]] = {
     "credit_balance_exhausted": f"The account's credit is used up; {_BILLING}",
     "billing_hard_limit_reached": f"The account's billing limit is reached; {_BILLING}",
     "account_deactivated": "The account is deactivated; use a key of another account, then run `hudctl resume`.",
-    "missing_model": "The service was told no model; set [realtime] model, then restart hudd.",
+    "missing_model": "The service was told no model; set [realtime] model, then run `hudctl reload`.",
     "invalid_model": f"The service does not offer this model for realtime sessions; {_MODEL}",
     "model_not_found": f"The model is retired, or this key has no access to it; {_MODEL}",
     "OpperationNotSupported": f"The deployment is no realtime model; {_MODEL}",  # spelt so on the wire
     "DeploymentNotFound": f"There is no deployment of this name; {_MODEL}",
     "beta_api_shape_disabled": "The endpoint took hudd for a client of the retired beta interface; check that nothing "
-    "between hudd and the service adds an OpenAI-Beta header.",
+    "between hudd and the service adds an OpenAI-Beta header, then run `hudctl resume`.",
     "rate_limit_exceeded": "The service's rate limit is reached; hudd waits, and asks less if you raise "
     "[gate] min_interval_s.",
     "inference_rate_limit_exceeded": "The deployment's shared rate limit is reached; hudd waits, and asks less if you "
@@ -49,8 +49,6 @@ BY_CODE: Final[Mapping[str, str]] = {
     "missing_required_parameter": "The service misses a parameter; the endpoint may speak another version of the "
     "protocol: check [realtime] url.",
     "conversation_already_has_active_response": "The session was still answering another question; ask again.",
-    "response_cancel_not_active": "The answer had ended before it could be cancelled; nothing is to be done.",
-    "item_delete_invalid_item_id": "The item to delete was gone already; nothing is to be done.",
     "item_retrieve_invalid_item_id": f"The item to read does not exist; {_OURS}",
     "string_above_max_length": f"A text that hudd sent is too long for the service; {_OURS}",
     "integer_below_min_value": "A number that hudd sent is below the service's limit; check [session].",
@@ -58,14 +56,15 @@ BY_CODE: Final[Mapping[str, str]] = {
 }
 
 BY_HTTP: Final[Mapping[int, str]] = {
-    400: "The endpoint refused the request (HTTP 400); check [realtime] url and model.",
+    400: "The endpoint refused the request (HTTP 400); check [realtime] url and model, then run `hudctl reload`.",
     401: "The endpoint refused the key (HTTP 401); put a valid one into [realtime] "
     "key_file and run `hudctl resume`, or into HUDD_REALTIME_KEY and restart hudd.",
     402: f"The account has no credit at this endpoint (HTTP 402); {_BILLING}",
     403: "The key has no access to this endpoint or model (HTTP 403); use another key and run "
-    "`hudctl resume`, or another model and restart hudd.",
-    404: "There is no Realtime endpoint at this address (HTTP 404); check [realtime] url.",
-    407: "The proxy wants a name and password (HTTP 407); put them into the proxy's address in HTTPS_PROXY.",
+    "`hudctl resume`, or another model and run `hudctl reload`.",
+    404: "There is no Realtime endpoint at this address (HTTP 404); check [realtime] url, then run `hudctl reload`.",
+    407: "The proxy wants a name and password (HTTP 407); put them into the proxy's address in [realtime] proxy and "
+    "run `hudctl reload`, or in HTTPS_PROXY and restart hudd.",
     429: "The endpoint has too many requests (HTTP 429); hudd waits and tries again.",
 }
 
@@ -76,14 +75,15 @@ BY_CLOSE: Final[Mapping[int, str]] = {
     1006: "The connection was lost without a word; hudd connects again: check the network if this repeats.",
     1007: "Text that is no UTF-8 came from the endpoint; hudd connects again: check [realtime] url if this repeats.",
     1008: "The service closed the connection over a rule of its own; hudd connects again.",
-    1009: "A message was too big for the endpoint; lower [picture] long_side_px or quality.",
+    1009: "A message was too big for the endpoint, so smaller pictures are sent from now on; lower [picture] "
+    "max_bytes to make that lasting.",
     1011: "The service had an internal error, or the line was dead for too long; hudd connects again.",
     1012: "The service restarts; hudd connects again.",
     1013: "The service is overloaded; hudd tries again later.",
     1015: "The connection's encryption failed; hudd connects again.",
     3000: "The service refused the key; put a valid one into [realtime] key_file and run "
     "`hudctl resume`, or into HUDD_REALTIME_KEY and restart hudd.",
-    4000: "The service refused the session; check [realtime] url and model, then restart hudd.",
+    4000: "The service refused the session; check [realtime] url and model, then run `hudctl reload`.",
     4004: f"The model is retired, or this key has no access to it; {_MODEL}",
 }
 
@@ -99,6 +99,7 @@ BY_STEP: Final[Mapping[str, str]] = {
 }
 
 RENEWED: Final = "The session was ended on purpose, because notes were forgotten; hudd connects again."
+RENEWED_CODE: Final = "renewed"
 SLEPT: Final = "The machine slept or its clock was set forward; hudd connects again."
 
 _KEY = re.compile(r"\b(sk-|sk_|ek-|ek_|Bearer )[A-Za-z0-9_*.\-]{4,}")
@@ -130,7 +131,8 @@ def explain_error(
         fatal = error.code not in {"rate_limit_exceeded", "session_expired"}
         named = error.param or error.code or "no reason given"
         sentence = (
-            f"The service refused the session's settings ({_clean(named)}); check [session] and [realtime] model."
+            f"The service refused the session's settings ({_clean(named)}); check [session] and [realtime] model, then "
+            "run `hudctl reload`."
         )
     if not sentence:
         named = _clean(error.code or error.type) or "without a code"
@@ -184,16 +186,31 @@ def explain_refusal(error: LinkError) -> UpstreamError:
     if not isinstance(error, LinkRefusedError):
         return UpstreamError(sentence=str(error), fatal=True)
     if not error.status:
-        return UpstreamError(sentence=str(error))
-    details = error_of(error.body)
-    if details.code in BY_CODE or _http_sentence(error.status):
-        return explain_error(details, http_status=error.status)
-    return replace(explain_error(details, http_status=error.status), sentence=str(error))
+        remedy = f"; {error.hint[0].lower()}{error.hint[1:]}" if error.hint else "."
+        return UpstreamError(sentence=f"{error.message.rstrip('.')}{remedy}")
+    return explain_error(error_of(error.body), http_status=error.status)
 
 
 def explain_timeout(step: str, seconds: float) -> UpstreamError:
     """Put a step that took too long into words. ``step`` is a key of ``BY_STEP``."""
     return UpstreamError(sentence=BY_STEP[step].format(s=seconds), code="timeout", param=step)
+
+
+def explain_no_cancel(late: UpstreamError | None, seconds: float) -> UpstreamError:
+    """Put an answer into words that did not come in time and could not be cancelled either.
+
+    Args:
+        late: What did not come, as ``explain_timeout`` says it; None says the second part only.
+        seconds: How long the cancellation was waited for.
+    """
+    error = explain_timeout("cancel", seconds)
+    if late is None:
+        return error
+    what = late.sentence.rpartition(";")[0] or late.sentence
+    return replace(
+        late,
+        sentence=f"{what}, and the service did not react to a cancellation within {seconds:g} s; hudd connects again.",
+    )
 
 
 def explain_silence(failure: UpstreamError | None, step: str, seconds: float) -> UpstreamError:
@@ -212,7 +229,8 @@ def explain_silence(failure: UpstreamError | None, step: str, seconds: float) ->
     return replace(
         failure,
         fatal=True,
-        sentence=f"The service refused the session ({named}); check [realtime] url and model, then restart hudd.",
+        sentence=f"The service refused the session ({named}); check [realtime] url and model, then run "
+        "`hudctl reload`.",
     )
 
 
@@ -236,16 +254,27 @@ def explain_lost(why: str) -> UpstreamError:
     return UpstreamError(sentence=why, code="connection_lost")
 
 
+def explain_renewed(why: str) -> UpstreamError:
+    """Put a connection into words that was ended on purpose, which is no error. ``why`` is a full sentence."""
+    return UpstreamError(sentence=why, code=RENEWED_CODE)
+
+
 def _http_sentence(status: int | None) -> str:
     if not status:
         return ""
     if 300 <= status < 400:
         return (
-            f"The endpoint points to another address (HTTP {status}), which hudd does not follow; check [realtime] url."
+            f"The endpoint points to another address (HTTP {status}), which hudd does not follow; check [realtime] "
+            "url, then run `hudctl reload`."
         )
     if status >= 500:
         return f"The endpoint has trouble of its own (HTTP {status}); hudd tries again."
-    return BY_HTTP.get(status, "")
+    if status < 300:
+        return f"The endpoint answered with HTTP {status} instead of opening a WebSocket; check [realtime] url."
+    again = (
+        "hudd tries again." if status in PASSING_HTTP else "check [realtime] url and model, then run `hudctl reload`."
+    )
+    return BY_HTTP.get(status) or f"The endpoint refused the connection (HTTP {status}); {again}"
 
 
 def _clean(text: str) -> str:

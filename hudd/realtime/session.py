@@ -23,12 +23,14 @@ from hudd.protocol.events import (
     TextDelta,
     TextDone,
 )
+from hudd.protocol.vocabulary import BENIGN_CODES
 from hudd.realtime.exchanges import CANCEL_S, MAX_IN_FLIGHT, Exchanges
 from hudd.realtime.memory import ConversationMemory, context_tokens
 from hudd.realtime.models import takes_reasoning
 from hudd.realtime.sentences import explain_close, explain_error, explain_silence, explain_timeout
 from hudd.realtime.session_table import OPEN_STATES, TABLE, State
 from hudd.realtime.session_words import (
+    OURS,
     Ask,
     BecameReady,
     Close,
@@ -38,6 +40,7 @@ from hudd.realtime.session_words import (
     Learn,
     Opened,
     Placed,
+    Reinstruct,
     Report,
     Retire,
     RolloverDue,
@@ -58,7 +61,6 @@ ROLLOVER_LEAD_S: Final = 300.0
 """Seconds before the service ends the session at which the next one is opened (8.1)."""
 LEAST_LIFE_S: Final = 60.0
 """A session is not replaced before: where our clock is wrong, ``expires_at`` looks near or past."""
-UPDATE_EVENT_ID: Final = "su_1"
 
 Commands: TypeAlias = list[Command]
 
@@ -78,7 +80,8 @@ class Session:
         session_id: ``sess_…``, or '' before ``session.created``.
         expires_at: Wall clock seconds at which the service ends the session, or None.
         ready_since: ``now`` of ``session.updated``, or None.
-        failure: What made the connection unusable, or None: the error that explains its end.
+        failure: What made the connection unusable, or None: the error that explains its end. It is not reported by
+            itself: whoever learns of the end tells it, together with how the connection was closed.
     """
 
     def __init__(
@@ -101,7 +104,8 @@ class Session:
         self.expires_at: float | None = None
         self.ready_since: float | None = None
         self.failure: UpstreamError | None = None
-        self._strays = 0
+        self._told = instructions
+        self._updates = 0
         self._deadline: float | None = None
         self._rollover_at: float | None = None
         self._opened: tuple[float, float | None] = (0.0, None)
@@ -125,11 +129,6 @@ class Session:
         return self._exchanges.answered
 
     @property
-    def strays(self) -> int:
-        """Inputs that meant nothing where they came."""
-        return self._strays + self._exchanges.strays
-
-    @property
     def deadline(self) -> float | None:
         """When ``Tick`` is wanted, on the clock of ``now``; None when nothing is waited for."""
         if self.state not in OPEN_STATES:
@@ -149,11 +148,10 @@ class Session:
         Returns:
             What must be done, in this order.
         """
-        if not isinstance(given, Opened | Ask | Placed | Sent | Withdrawn | Learn | Retire | Tick | Shut | Closed):
+        if not isinstance(given, OURS):
             self._heard_at = now
         follows = TABLE.get((self.state, type(given)))
         if follows is None:
-            self._strays += 1
             return []
         self.state = follows
         commands = self._handle(given, now)
@@ -173,6 +171,8 @@ class Session:
                 return self._created(given, now)
             case SessionUpdated():
                 return self._updated(given, now)
+            case Reinstruct():
+                return self._reinstruct(given)
             case Ask():
                 return exchanges.ask(given)
             case Placed() if self._memory is not None:
@@ -219,9 +219,10 @@ class Session:
         self.session_id = event.session_id
         self.expires_at = event.expires_at
         self._deadline = now + self._settings.updated_s
-        effort = self._effort if takes_reasoning(event.model) or takes_reasoning(self._model) else ""
-        self._exchanges.think(effort)
-        return [Send(self._update(effort))]
+        if not (takes_reasoning(event.model) or takes_reasoning(self._model)):
+            self._effort = ""
+        self._exchanges.think(self._effort)
+        return [Send(self._update())]
 
     def _updated(self, event: SessionUpdated, now: float) -> Commands:
         self.session_id = event.session_id or self.session_id
@@ -229,7 +230,16 @@ class Session:
         self.ready_since = now
         self._deadline = None
         self._rollover_at = self._when_to_roll_over(now)
-        return [BecameReady(self.session_id)]
+        told: Commands = [] if self.failure is None else [Report(self.failure)]  # it was not the end after all
+        self.failure = None
+        return [*told, BecameReady(self.session_id), *self._reinstruct(Reinstruct(self._instructions))]
+
+    def _reinstruct(self, given: Reinstruct) -> Commands:
+        """Other instructions: in the first update, or in one more as soon as the session is ready for it."""
+        self._instructions = given.instructions
+        if self.state is not State.READY or self._told == self._instructions:
+            return []
+        return [Send(self._update())]
 
     def _when_to_roll_over(self, now: float) -> float:
         """At min(expiry - 300 s, 55 min); in a session that lives shorter than ten minutes, at half its time."""
@@ -242,34 +252,36 @@ class Session:
             return latest
         return min(latest, max(opened_at + max(life_s - ROLLOVER_LEAD_S, life_s / 2), now + LEAST_LIFE_S))
 
-    def _update(self, effort: Effort | str) -> SessionUpdate:
+    def _update(self) -> SessionUpdate:
+        self._updates += 1
+        self._told = self._instructions
         return SessionUpdate(
-            event_id=UPDATE_EVENT_ID,
+            event_id=f"su_{self._updates}",
             instructions=self._instructions,
             max_output_tokens=self._settings.max_output_tokens,
             retention_ratio=self._settings.retention_ratio,
             post_instructions_tokens=context_tokens(self._settings),
-            reasoning_effort=effort,
+            reasoning_effort=self._effort,
         )
 
     # ------------------------------------------------------------------------------------------- errors and time
 
     def _error(self, event: ErrorEvent, now: float) -> Commands:
         details = event.error
+        if details.code in BENIGN_CODES:
+            return []
         opening = self.state in {State.AWAIT_CREATED, State.CONFIGURING}
-        about_update = details.event_id == UPDATE_EVENT_ID or (
-            not details.event_id and details.param.startswith("session")
-        )
+        about_update = details.event_id == "su_1" or (not details.event_id and details.param.startswith("session"))
         configuring = self.state is State.CONFIGURING and about_update
         error = explain_error(details, opening=opening, configuring=configuring)
-        commands: Commands = [Report(error)]
-        if not opening:
-            commands += self._exchanges.refuse(details, error, now)
+        refused = [] if opening else self._exchanges.refuse(details, error, now)
         if error.fatal or error.code == "session_expired":
-            return [*commands, *self._close(error, LINGER_S)]
-        if opening:
-            self.failure = error  # a gateway may close by itself now; this says why (1.6)
-        return commands
+            return [*refused, *self._close(error, LINGER_S)]
+        if not opening:
+            return [Report(error), *refused]
+        # A gateway may close by itself now, and this says why (1.6). It is told with the close, as one failure.
+        earlier, self.failure = self.failure, error
+        return [] if earlier is None else [Report(earlier)]
 
     def _tick(self, now: float) -> Commands:
         if self._deadline is not None and now >= self._deadline:
@@ -287,7 +299,7 @@ class Session:
         step, seconds = "session.updated", self._settings.updated_s
         if self.state is State.AWAIT_CREATED:
             step, seconds = "session.created", self._settings.created_s
-        return [Report(explain_timeout(step, seconds)), *self._close(explain_silence(self.failure, step, seconds))]
+        return self._close(explain_silence(self.failure, step, seconds))
 
     # ------------------------------------------------------------------------------------------- closing
 

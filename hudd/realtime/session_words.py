@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from hudd.model import AnswerStatus, UpstreamError, Usage
 from hudd.protocol.events import ClientEvent, ItemCreate, ResponseCreate, ServerEvent
@@ -66,6 +66,13 @@ class Learn:
 
 
 @dataclass(frozen=True, slots=True)
+class Reinstruct:
+    """Tell the model something else from now on. Not empty."""
+
+    instructions: str
+
+
+@dataclass(frozen=True, slots=True)
 class Retire:
     """Another connection takes the work: finish the answers in flight, then close."""
 
@@ -93,7 +100,11 @@ class Closed:
     reason: str = ""
 
 
-Input: TypeAlias = Opened | Ask | Placed | Sent | Withdrawn | Learn | Retire | Tick | Shut | Closed | ServerEvent
+OURS: Final = (Opened, Ask, Placed, Sent, Withdrawn, Learn, Reinstruct, Retire, Tick, Shut, Closed)
+"""The inputs that the service did not say."""
+Input: TypeAlias = (
+    Opened | Ask | Placed | Sent | Withdrawn | Learn | Reinstruct | Retire | Tick | Shut | Closed | ServerEvent
+)
 
 # ---------------------------------------------------------------------------------------------------- commands
 

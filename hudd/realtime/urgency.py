@@ -1,16 +1,19 @@
-"""Who may start a try to connect at once, and how often. Pure; time is handed in.
+"""Who may start a try to connect before its time, and how often. Pure; time is handed in.
 
-A snap, a person, a wake or a network that came up may end a wait early, each kind at most once in ten seconds; none of
-them but a person lifts a stop.
+A snap, a person (``resume``, ``reload``), a wake and a network that came up may each end a wait early, all of them
+together at most once in ten seconds. A wish that comes sooner is kept for that moment, not forgotten. Only a person
+lifts a stop.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
-from hudd.realtime.retry import LONGEST_DELAY_S, ConnectionWord
+from hudd.realtime.retry import LONGEST_DELAY_S
 
-NUDGE_S: Final = 10.0
+Wish = Literal["snap", "person", "wake", "network"]
+
+WISH_S: Final = 10.0
 """Least seconds between tries that somebody asked for."""
 HURRY_S: Final = 120.0
 """So long after a wake, or a network that came up, tries follow each other quickly: its return is near."""
@@ -19,45 +22,76 @@ HURRY_DELAY_S: Final = 4.0
 
 
 class Urgency:
-    """Remembers when who asked."""
+    """The wishes that wait, and when the last one was granted.
+
+    Attributes:
+        stopped: True while trying again is useless until a person acts: other wishes are not even remembered.
+    """
 
     def __init__(self) -> None:
-        self._resumed_at = float("-inf")
-        self._network_at = float("-inf")
+        self._granted_at = float("-inf")
+        self._hurry_at = float("-inf")
         self._woke_at = float("-inf")
+        self._wished = False
+        self._lifts = False
+        self._at_once = False
+        self.stopped = False
 
-    def snap(self, now: float, word: ConnectionWord, tried_at: float) -> bool:
-        """Whether a snap starts a try: not while the connection flaps, where each try is a handshake for nothing.
+    def wish(self, who: Wish, now: float) -> None:
+        """Somebody wants a try now."""
+        if who in {"wake", "network"}:
+            self._hurry_at = now
+        if who == "person":
+            self._lifts = True
+        if who == "person" or not self.stopped:
+            self._wished = True
 
-        Args:
-            now: Monotonic seconds.
-            word: How the connection is called.
-            tried_at: When the last try began.
+    def wish_at_once(self, *, lifts: bool = False) -> None:
+        """A try that is no repetition: a session was ended on purpose, or the way there is another one now."""
+        if lifts or not self.stopped:
+            self._wished = self._at_once = True
+            self._lifts = self._lifts or lifts
+
+    def due(self, now: float) -> float | None:
+        """When a try is to begin because somebody wants it, on the clock of ``now``; None when nobody does."""
+        if not self._wished:
+            return None
+        return now if self._at_once else max(now, self._granted_at + WISH_S)
+
+    def stop(self) -> None:
+        """Trying again is useless now. A person's wish stays: it may have come after what is to be mended."""
+        self.stopped = True
+        self._wished = self._wished and self._lifts
+        self._at_once = self._at_once and self._lifts
+
+    def tried(self, now: float) -> bool:
+        """A try begins, and serves whoever wanted one; a person who has to wait keeps the right to a fresh start.
+
+        Returns:
+            Whether it is that fresh start, so that what was learnt from failures is forgotten.
         """
-        return word == "backing_off" and now - tried_at >= NUDGE_S
-
-    def network(self, now: float, word: ConnectionWord) -> bool:
-        """Whether a network that came up starts a try."""
-        if word not in {"backing_off", "flapping"} or now - self._network_at < NUDGE_S:
+        self.stopped = False
+        due = self.due(now)
+        if due is not None and due > now:  # the back-off was sooner
+            self._wished = self._lifts
             return False
-        self._network_at = now
-        return True
+        lifts = self._lifts
+        if due is not None and not self._at_once:
+            self._granted_at = now
+        self.ready()
+        return lifts
+
+    def ready(self) -> None:
+        """There is a session: nothing is left to wish for."""
+        self._wished = self._lifts = self._at_once = False
 
     def woke(self, now: float) -> bool:
         """Whether a wake is a new one, and not the same told twice."""
-        if now - self._woke_at < NUDGE_S:
+        if now - self._woke_at < WISH_S:
             return False
         self._woke_at = now
         return True
 
-    def resume_wait_s(self, now: float) -> float:
-        """Seconds that a person's wish must wait; never forgotten, because it may follow a changed key."""
-        return max(0.0, self._resumed_at + NUDGE_S - now)
-
-    def resumed(self, now: float) -> None:
-        """A person's wish was done."""
-        self._resumed_at = now
-
     def longest_delay_s(self, now: float) -> float:
         """The longest back-off now."""
-        return HURRY_DELAY_S if now - max(self._network_at, self._woke_at) < HURRY_S else LONGEST_DELAY_S
+        return HURRY_DELAY_S if now - self._hurry_at < HURRY_S else LONGEST_DELAY_S

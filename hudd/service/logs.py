@@ -8,15 +8,26 @@ import re
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TextIO
 
 from hudd.clock import Clock
+from hudd.errors import StorageError
+from hudd.service.journald import journal_handler
 
 OWN_LOGGERS: Final = ("hudd",)
 REPEAT_S: Final = 60.0
+
+FILE_BYTES: Final = 4 * 1024 * 1024
+"""Of a log file; then it is put aside and a new one is begun."""
+
+FILES_KEPT: Final = 2
+"""Older log files beside it."""
 
 _MOST_REMEMBERED: Final = 256
 _REPEATED: Final = "hudd_repeated"
@@ -157,24 +168,85 @@ class Log:
         self.close()
 
 
-def start_logging(level: str, environ: Mapping[str, str], clock: Clock, stream: TextIO | None = None) -> Log:
-    """Log to a stream: with priorities when it leads to the journal, else in lines with local time.
+class JournalFormatter(LineFormatter):
+    """``realtime.link: …``: level, time and place are fields of their own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self.body(record).removeprefix(f"{record.levelname.lower()} ")
+
+
+def start_logging(
+    level: str,
+    environ: Mapping[str, str],
+    clock: Clock,
+    stream: TextIO | None = None,
+    *,
+    file: Path | None = None,
+    to_journal: Callable[[], logging.Handler | None] = journal_handler,
+) -> Log:
+    """Log to a file that is given, or to a stream: with fields or priorities when it leads to the journal.
 
     Args:
         level: ``debug``, ``info``, ``warning`` or ``error``.
         environ: For ``JOURNAL_STREAM``.
         clock: For the limit of repetitions.
         stream: Standard error when None.
+        file: Instead: a file of this user alone, which never grows beyond `FILE_BYTES`; a few older ones are kept.
+        to_journal: Makes the handler for the journal's own protocol; None when its library is missing.
+
+    Raises:
+        StorageError: The file cannot be written.
     """
-    target = stream if stream is not None else sys.stderr
     mask = Mask()
-    handler = logging.StreamHandler(target)
-    handler.setFormatter(PriorityFormatter(mask) if leads_to_journal(environ, target) else LineFormatter(mask))
+    handler = _handler(mask, environ, stream if stream is not None else sys.stderr, file, to_journal)
     handler.addFilter(RateLimited(clock))
     log = Log(handler, mask)
     logging.getLogger().addHandler(handler)
     log.set_level(level)
     return log
+
+
+def _handler(
+    mask: Mask,
+    environ: Mapping[str, str],
+    stream: TextIO,
+    file: Path | None,
+    to_journal: Callable[[], logging.Handler | None],
+) -> logging.Handler:
+    made: logging.Handler
+    if file is not None:
+        made = PrivateFileHandler(file)
+        made.setFormatter(LineFormatter(mask))
+        return made
+    if not leads_to_journal(environ, stream):
+        made = logging.StreamHandler(stream)
+        made.setFormatter(LineFormatter(mask))
+        return made
+    own = to_journal()
+    made = own if own is not None else logging.StreamHandler(stream)
+    made.setFormatter(PriorityFormatter(mask) if own is None else JournalFormatter(mask))
+    return made
+
+
+class PrivateFileHandler(RotatingFileHandler):
+    """A log file of mode 0600 and of a bounded size.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            super().__init__(path, maxBytes=FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8")
+        except OSError as error:
+            raise StorageError(
+                f"The log file {path} cannot be written: {error.strerror}.", hint="Name another one with --log-file."
+            ) from error
+
+    def _open(self) -> TextIOWrapper:
+        handle = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        return os.fdopen(handle, "a", encoding="utf-8")
 
 
 def leads_to_journal(environ: Mapping[str, str], stream: TextIO) -> bool:

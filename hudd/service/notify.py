@@ -8,10 +8,15 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Mapping
+import threading
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Final, Protocol
 
 from hudd.clock import Clock
+
+EXTENSION_S: Final = 30.0
+"""Of the time for the start, while a journal is checked, mended or brought to a new version."""
 
 _LONGEST_STATUS: Final = 400
 _logger = logging.getLogger(__name__)
@@ -36,6 +41,10 @@ class Notifier(Protocol):
         """The daemon is on its way out."""
         ...
 
+    def extend(self, seconds: float) -> None:
+        """The start takes so much longer from now on; to be told again before they are over."""
+        ...
+
     def watchdog(self) -> None:
         """Everything answers; to be told more often than `watchdog_interval_s`."""
         ...
@@ -54,6 +63,9 @@ class SilentNotifier:
         return
 
     def stopping(self) -> None:
+        return
+
+    def extend(self, seconds: float) -> None:  # noqa: ARG002 - the port names the parameter
         return
 
     def watchdog(self) -> None:
@@ -86,6 +98,9 @@ class SocketNotifier:
     def stopping(self) -> None:
         self._send("STOPPING=1")
 
+    def extend(self, seconds: float) -> None:
+        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")
+
     def watchdog(self) -> None:
         self._send("WATCHDOG=1")
 
@@ -111,6 +126,33 @@ def notifier(environ: Mapping[str, str], clock: Clock) -> Notifier:
     if address:
         _logger.warning("NOTIFY_SOCKET is %r, which is neither a path nor an abstract socket; it is not used.", address)
     return SilentNotifier()
+
+
+@contextmanager
+def extending(notify: Notifier, status: str, *, seconds: float = EXTENSION_S) -> Generator[None]:
+    """While the body runs, which may block, let the service manager wait: told at once, and again in time.
+
+    Args:
+        notify: The service manager.
+        status: What is done meanwhile, for ``systemctl status``.
+        seconds: Of one extension; it is renewed after a third of it.
+    """
+    over = threading.Event()
+
+    def tell() -> None:
+        while not over.wait(seconds / 3):
+            notify.extend(seconds)
+
+    notify.status(status)
+    notify.extend(seconds)
+    # A thread: the body holds the event loop, which has nothing else to do before the start.
+    teller = threading.Thread(target=tell, name="extending", daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
 
 
 def watchdog_interval_s(environ: Mapping[str, str]) -> float | None:

@@ -76,16 +76,20 @@ async def test_a_line_that_went_dead_silently_is_noticed_with_the_next_question(
 # ------------------------------------------------------------------------------------------- flapping, nudges
 
 
-async def test_accept_then_close_is_tried_at_most_15_times_in_ten_minutes_whoever_nudges(house: House) -> None:
+@pytest.mark.parametrize("snaps", [False, True])
+async def test_accept_then_close_is_tried_at_most_15_times_in_ten_minutes_but_for_snaps(
+    house: House, snaps: bool
+) -> None:
     house.greet = False
     until = house.clock.monotonic() + 600
     async with living(house):
         while house.clock.monotonic() < until:
             if house.links and house.link.closed is None:
                 house.link.drop(1011)
-            house.conversation.nudge()
+            if snaps:
+                house.conversation.nudge()
             await house.clock.advance(1)
-    assert 8 <= len(house.links) <= 15
+    assert 8 <= len(house.links) <= (65 if snaps else 15), "a snap starts one every ten seconds"
     assert "flapping" in house.states
 
 
@@ -103,6 +107,16 @@ async def test_a_network_that_comes_up_starts_a_try_at_once_but_not_twice_in_ten
         assert house.conversation.status().connects == before + 1
 
 
+async def test_an_open_connection_is_asked_for_a_sign_of_life_when_the_network_comes_up(house: House) -> None:
+    async with living(house):
+        house.conversation.network_up()
+        assert [link.probes for link in house.links] == [1]
+        house.link.drop()  # what the link does when none comes
+        await house.clock.advance(1)
+        assert house.conversation.status().connection == "ready"
+        assert len(house.links) == 2
+
+
 async def test_after_a_network_came_up_tries_follow_each_other_within_five_seconds(house: House) -> None:
     unreachable(house, 30)
     async with living(house):
@@ -114,6 +128,107 @@ async def test_after_a_network_came_up_tries_follow_each_other_within_five_secon
             assert next_try_s is not None
             assert next_try_s <= 4.0
             await house.clock.advance(next_try_s + 0.01)
+
+
+async def test_all_who_want_a_try_share_one_in_ten_seconds(house: House) -> None:
+    unreachable(house, 1000)
+    async with living(house):
+        await house.clock.advance(300)
+        tries: list[float] = []
+        before = house.conversation.status().connects
+        for number in range(600):
+            for act in ("nudge", "resume") if number % 2 else ("resume", "nudge"):
+                getattr(house.conversation, act)()
+            await house.clock.advance(0.1)
+            if house.conversation.status().connects > before:
+                before = house.conversation.status().connects
+                tries.append(house.clock.monotonic())
+    # Each resume begins the back-off anew, whose own tries come between; none of these is faster than they are alone.
+    assert len(tries) <= 6 * 6
+
+
+async def test_a_snap_while_connections_flap_is_tried_within_ten_seconds(house: House) -> None:
+    house.greet = False
+    async with living(house):
+        for _ in range(4):
+            house.link.drop(1011)
+            await house.clock.advance(1)
+        assert house.conversation.status().connection == "flapping"
+        house.conversation.nudge()
+        await settle()
+        house.link.drop(1011)
+        await house.clock.advance(1)
+        house.conversation.nudge()
+        before = house.conversation.status().connects
+        await house.clock.advance(8.8)
+        assert house.conversation.status().connects == before
+        await house.clock.advance(0.3)
+        assert house.conversation.status().connects == before + 1
+
+
+async def test_a_reconnect_lifts_a_stop_and_is_no_error(house: House) -> None:
+    house.refusals.append(LinkRefusedError("h refused (HTTP 401).", status=401))
+    async with living(house):
+        assert house.conversation.status().connection == "needs_attention"
+        house.conversation.reconnect("The settings changed.")
+        await settle()
+        assert house.conversation.status().connection == "ready"
+        errors = len(house.errors)
+        house.conversation.reconnect("The settings changed once more.")
+        await settle()
+        assert house.links[0].aborted
+        assert house.conversation.status().connection == "ready"
+        assert len(house.errors) == errors
+
+
+async def test_changed_instructions_reach_the_open_session_and_those_after_it(house: House) -> None:
+    async with living(house):
+        house.conversation.change_instructions("Keep notes in verse.")
+        await settle()
+        house.conversation.renew()
+        await settle()
+        told = [e["session"]["instructions"] for e in house.peer.received if e["type"] == "session.update"]
+        assert told == ["Keep notes.", "Keep notes in verse.", "Keep notes in verse."]
+
+
+# ------------------------------------------------------------------------------------------- too big
+
+
+@pytest.mark.parametrize("smaller", [True, False])
+async def test_a_message_that_is_too_big_is_asked_smaller_or_ends_with_an_error(smaller: bool) -> None:
+    house = House()
+    house.peer.silent_to.add("response.create")
+    house.shrinks = [smaller, False]
+    async with living(house):
+        house.put()
+        await house.until(lambda: house.asked() == 1)
+        house.link.drop(1009)
+        await house.clock.advance(1)
+        if smaller:
+            await house.until(lambda: house.asked() == 2)
+            assert len(house.retaken) == 1, "asked with a picture that was made after the pictures became smaller"
+            house.link.drop(1009)
+            await house.clock.advance(1)
+        await house.until(lambda: house.answers)
+        await house.clock.advance(30)
+        assert house.asked() == 1 + smaller, "the same size is never asked twice"
+    [answer] = house.answers
+    assert answer.status == "vanished"
+    assert answer.error is not None
+    assert "too big" in answer.error.sentence
+
+
+# ------------------------------------------------------------------------------------------- doubled events
+
+
+async def test_an_event_that_comes_twice_is_heard_once(house: House) -> None:
+    async with living(house):
+        house.peer.twice = True
+        house.put()
+        await house.until(lambda: house.answers)
+        assert house.answers[0].text == house.peer.text
+        assert "".join(text for _, _, text in house.deltas) == house.peer.text
+        assert house.conversation.status().repeated_events > 5
 
 
 @pytest.mark.parametrize("act", ["nudge", "network_up", "woke"])
@@ -262,10 +377,11 @@ async def test_a_model_that_is_gone_is_followed_by_the_next_and_said(how: str) -
         await settle()
         assert house.conversation.status().connection == "ready"
         assert house.models_told == ["also-gone", "there"]
-        said = [error.sentence for error in house.errors if "fallback_models" in error.sentence]
-        assert len(said) == 2
+        said = [error.sentence for error in house.errors]
+        assert len(said) == 2, "one failure is told once, and nobody is sent to mend what hudd has mended"
+        assert all("fallback_models" in sentence for sentence in said)
         assert "gone" in said[0]
-        assert not any(error.fatal for error in house.errors if error.sentence in said)
+        assert not any(error.fatal for error in house.errors)
 
 
 async def test_without_a_further_model_the_attempts_stop_and_a_person_begins_with_the_first() -> None:

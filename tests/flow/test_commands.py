@@ -26,6 +26,7 @@ from tests.fakes.clock import ManualClock, settle
 from tests.fakes.journal import make_note
 from tests.fakes.keeping import KeepingRoom
 from tests.fakes.questions import make_question
+from tests.fakes.reload import ReloadRoom
 
 PROTOCOL = (Path(hudd.wire.__path__[0]) / "PROTOCOL.md").read_text(encoding="utf-8")
 ULID = "01JD0000000000000000000000"
@@ -82,6 +83,14 @@ class FakeStore:
 class House:
     """The commands and everything they call."""
 
+    sentence = "It costs money."
+
+    def first_use(self) -> str:
+        return self.sentence
+
+    async def told_first_use(self) -> None:
+        self.sentence = ""
+
     def __init__(self, store: Any = None) -> None:
         self.clock = ManualClock()
         self.store = store or FakeStore()
@@ -99,6 +108,7 @@ class House:
         self.changed = asyncio.Event()
         self.noted = asyncio.Event()
         self.commands = Commands(
+            money=self,
             identity=Identity("0.1.0", "i1", 4711),
             store=self.store,
             eyes=self,
@@ -188,7 +198,8 @@ def documented(method: str) -> set[str]:
 
 async def test_there_is_a_function_for_every_method_of_the_table_and_none_besides() -> None:
     own, more = set(House().commands.handlers()), set(KeepingRoom().keeping.handlers())
-    assert own | more == {method.name for method in METHODS}
+    reload = set(ReloadRoom().reload.handlers())
+    assert own | more | reload == {method.name for method in METHODS}
     assert not own & more
 
 
@@ -229,7 +240,7 @@ async def test_hello_tells_who_answers_and_what_it_can() -> None:
 async def test_versions_that_do_not_meet_are_refused_with_the_fix(asked: list[int]) -> None:
     error = await refused(House(), "hello", protocol=asked)
     assert error.code == "E_VERSION"
-    assert "same version" in error.hint
+    assert "pip install --upgrade hudd" in error.hint
 
 
 @pytest.mark.parametrize("asked", [[1], [1, 2, 3], ["1", "2"], [2, 1], [-1, 1], [1.5, 2]])
@@ -622,3 +633,12 @@ async def test_status_and_config_are_handed_through() -> None:
     house = House()
     assert await house.ask("status") == {"schema": 1}
     assert (await house.ask("config"))["settings"] == []
+
+
+async def test_hello_carries_what_a_person_has_to_read_until_somebody_says_that_it_was_read() -> None:
+    house = House()
+    assert (await house.ask("hello"))["first_use"] == "It costs money."
+    await house.ask("status")
+    assert (await house.ask("hello"))["first_use"] == "It costs money."
+    await house.ask("status", first_use_told=True)
+    assert (await house.ask("hello"))["first_use"] == ""

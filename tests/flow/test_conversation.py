@@ -292,8 +292,8 @@ async def test_no_quota_stops_after_the_answer(house: House) -> None:
     assert [a.status for a in house.answers] == ["failed"]
 
 
-async def test_rearm_ends_a_wait_at_once_and_nudge_not_more_often_than_every_ten_seconds(house: House) -> None:
-    house.refusals.extend(LinkRefusedError("No connection.") for _ in range(8))
+async def test_rearm_ends_a_wait_at_once_and_a_second_nudge_is_kept_for_ten_seconds(house: House) -> None:
+    house.refusals.extend(LinkRefusedError("No connection.") for _ in range(9))
     async with living(house):
         for _ in range(6):
             next_try_s = house.conversation.status().next_try_s
@@ -302,11 +302,14 @@ async def test_rearm_ends_a_wait_at_once_and_nudge_not_more_often_than_every_ten
         assert house.conversation.status().connects == 7
         house.conversation.nudge()
         await settle()
-        assert house.conversation.status().connects == 7
-        await house.clock.advance(11)
+        assert house.conversation.status().connects == 8
+        await house.clock.advance(3)
         house.conversation.nudge()
         await settle()
         assert house.conversation.status().connects == 8
+        assert house.conversation.status().next_try_s == pytest.approx(7)
+        await house.clock.advance(7.1)
+        assert house.conversation.status().connects == 9
         house.conversation.rearm()
         await settle()
         assert house.conversation.status().connection == "ready"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,8 @@ from hudd.flow.delivery import Delivery
 from hudd.flow.waiters import Waiters
 from hudd.journal.store import Journal
 from hudd.ledger.records import Settlement
-from hudd.model import Answer, Question, UpstreamError
+from hudd.model import Answer, Question, UpstreamError, Usage
+from hudd.policy.facts import Facts
 from hudd.wire.messages import Note, note_topic
 from tests.fakes.clock import ManualClock, settle
 from tests.fakes.journal import make_answer, make_question
@@ -37,6 +38,9 @@ class FakeSpending:
     def __init__(self, log: list[str]) -> None:
         self.log = log
         self.reserved = True
+
+    def explain(self, reasons: Sequence[str]) -> tuple[str, str]:
+        return Facts().explain(reasons)
 
     def settlement(self, answer: Answer) -> Settlement | None:
         if not self.reserved:
@@ -228,6 +232,16 @@ async def test_an_answer_without_words_is_a_failure_for_whoever_waits() -> None:
             await house.outcome(make_answer("", trigger="manual"))
         assert told.value.code == "E_UPSTREAM"
         assert told.value.message == house.bodies[0]["text"]
+        assert [error.sentence for error in house.errors] == [told.value.message]
+
+
+async def test_an_answer_that_the_service_cancelled_is_among_the_errors() -> None:
+    async with delivering() as house:
+        house.delivery.put(make_answer("The bu", status="cancelled", reason="turn_detected"))
+        await house.delivery.drain()
+        [error] = house.errors
+        assert error.sentence == "The service cancelled the answer (turn_detected); ask again."
+        assert (error.code, error.param) == ("cancelled", "turn_detected")
 
 
 async def test_a_cut_answer_is_a_note_although_something_went_wrong_behind_it() -> None:
@@ -392,3 +406,13 @@ async def test_a_snap_held_back_by_a_full_disk_says_storage() -> None:
             with pytest.raises(CommandError) as told:
                 await house.outcome(answer)
             assert told.value.code == code
+
+
+@pytest.mark.parametrize(("usage", "assumed"), [(None, True), (Usage(input_tokens=500, output_tokens=60), False)])
+async def test_an_assumed_cost_is_published_and_marked(usage: Usage | None, assumed: bool) -> None:
+    async with delivering() as house:
+        settled = Settlement(1, "completed", usage, None if assumed else 4100, assumed=assumed, reserved_microusd=9000)
+        house.spending.settlement = lambda answer: settled
+        answer = replace(make_answer(), usage=usage)
+        body = await house.outcome(answer)
+        assert (body["cost_microusd"], body["cost_assumed"]) == ((9000, True) if assumed else (4100, False))

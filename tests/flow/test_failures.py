@@ -64,6 +64,7 @@ async def test_the_failure_table(row: Row) -> None:
         state = house.conversation.status()
         assert state.connection == row.word
         assert row.says in the_error(house.errors, row).sentence
+        assert len(house.errors) == 1, "one failure is told once, however many messages it came in"
         if row.word != "ready":
             assert row.says in state.sentence
         if row.word == "backing_off":

@@ -1,44 +1,21 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from hudd.adapters import shipped_text
-from hudd.errors import StorageError, WithheldError
-from hudd.flow.limits import Limits
+from hudd.errors import StorageError
 from hudd.flow.meter import Meter
-from hudd.flow.spending import Spending
-from hudd.journal.store import Journal
-from hudd.ledger.caps import open_to
-from hudd.ledger.prices import PriceTable
 from hudd.ledger.records import Charge, MoneyFacts, Period, Sample, Totals
-from hudd.model import Answer, Question, Usage
 from hudd.policy.facts import Facts
 from tests.fakes.clock import ManualClock, settle
 from tests.fakes.journal import make_question
+from tests.fakes.ledger import LIMITS, PRICES, USAGE
 
-PRICES = PriceTable.from_toml(shipped_text("prices.toml"))
-LIMITS = Limits(
-    engine="service",
-    model="gpt-realtime-1.5",
-    cap_day_microusd=1_000_000,
-    token_cap_day=0,
-    image_tokens=839,
-    text_tokens=700,
-    max_output_tokens=200,
-    history_tokens=300,
-)
 NOON = 1_795_343_466.0
-SAMPLE = Sample(1, 323, Usage(input_tokens=823, text_tokens=500, image_tokens=323, output_tokens=60))
+SAMPLE = Sample(1, 323, USAGE)
 
 
 @dataclass
@@ -49,6 +26,8 @@ class Till:
     broken: bool = False
     told: list[dict[str, Any]] = field(default_factory=list)
     persons: list[str] = field(default_factory=list)
+    topics: list[str] = field(default_factory=list)
+    first_use: list[str] = field(default_factory=list)
     windows: list[int] = field(default_factory=list)
     woken: int = 0
 
@@ -56,6 +35,15 @@ class Till:
         if self.broken:
             raise StorageError("The journal cannot be read.")
         return self.facts
+
+    async def set_first_use(self, word: str) -> None:
+        if self.broken:
+            raise StorageError("The journal cannot be written.")
+        self.first_use.append(word)
+
+    def notify(self, topic: str, sentence: str) -> None:
+        self.topics.append(topic)
+        self.persons.append(sentence)
 
     def wake(self) -> None:
         self.woken += 1
@@ -75,7 +63,7 @@ class Bench:
             facts=self.policy,
             clock=self.clock,
             on_cost=till.told.append,
-            notify_person=till.persons.append,
+            notify_person=till.notify,
             on_window=till.windows.append,
         )
         self.meter.on_may_ask(till.wake)
@@ -288,89 +276,34 @@ async def test_another_model_has_other_prices() -> None:
         assert cheap < dear / 3
 
 
-# The whole of it, over a real journal: no cap is passed whatever happens.
-
-STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(["change", "manual", "answer", "dear", "lose", "unsent", "crash", "wait", "jump"]),
-        st.integers(0, 400),
-    ),
-    max_size=30,
-)
-CAPS = {"cap_day_microusd": 60_000, "cap_hour_microusd": 40_000, "cap_month_microusd": 90_000}
-
-
-class Life:
-    """A daemon's money over crashes: its journal, its clock, and what it knows to be above."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        # The evening before the clocks are set back, which is also near the end of a month.
-        self.clock = ManualClock(wall=datetime(2026, 10, 31, 20, 0).astimezone().timestamp())
-        self.excess = 0
-        self.ids = 0
-        # What was really billed, or may have been: kept apart from the ledger, which could be wrong.
-        self.truth: dict[str, tuple[float, str, str, int]] = {}
-        self.start()
-
-    def start(self) -> None:
-        self.journal = Journal.open(self.path, clock=self.clock)
-        self.asked: list[Question] = []
-        self.spending = Spending(
-            store=self.journal, prices=PRICES, limits=replace(LIMITS, **CAPS), facts=Facts(), clock=self.clock,
-            on_cost=lambda _: None,
-        )  # fmt: skip
-
-    async def step(self, what: str, number: int) -> None:
-        if what in ("change", "manual"):
-            self.ids += 1
-            question = make_question(id=f"q{self.ids}", trigger=what)
-            with suppress(WithheldError):
-                await self.spending.reserve(question)
-                self.spending.sent(question)
-                self.asked.append(question)
-                reserved = self.spending._open[question.id].microusd or 0
-                self.truth[question.id] = (self.clock.wall(), self.spending.today(), what, reserved)
-        elif what == "crash":
-            await self.journal.close()
-            self.start()
-        elif what == "wait":
-            await self.clock.advance(number * 60.0)
-        elif what == "jump":
-            self.clock.jump_wall((number - 200) * 1_000.0)
-        elif self.asked:
-            await self.end(self.asked.pop(number % len(self.asked)), what)
-
-    async def end(self, question: Question, what: str) -> None:
-        usage = {"answer": SAMPLE.usage, "dear": Usage(input_tokens=4_000, text_tokens=4_000)}.get(what)
-        if what == "unsent":
-            self.spending._open[question.id].sent = False
-        billed = 0 if what == "unsent" else None if usage is None else PRICES.cost_microusd(usage, LIMITS.model)
-        at, day, trigger, reserved = self.truth[question.id]
-        if billed is not None:
-            self.truth[question.id] = (at, day, trigger, billed)
-            self.excess += max(0, billed - reserved)
-        settlement = self.spending.settlement(Answer(question, "completed", usage=usage))
-        assert settlement is not None
-        await self.journal.settle(settlement)
-
-    def check(self) -> None:
-        for automatic in (False, True):
-            sums: dict[tuple[str, object], int] = {}
-            for at, day, trigger, cost in self.truth.values():
-                for key in (("hour", at // 3600), ("day", day), ("month", day[:7])):
-                    if trigger == "change" or not automatic:
-                        sums[key] = sums.get(key, 0) + cost
-            for key, total in sums.items():
-                assert total <= open_to(CAPS[f"cap_{key[0]}_microusd"], automatic=automatic) + self.excess, key
+async def test_the_first_start_is_told_once_in_the_life_of_a_journal() -> None:
+    async with metering(MoneyFacts(ever_paid=False)) as bench:
+        assert bench.till.persons == [
+            "gpt-realtime-1.5 costs money: at most $1.00 is spent in a day ([cost] cap_day_usd)."
+        ]
+        assert bench.till.topics == ["money"]
+        assert bench.till.first_use == ["due"]
+        assert "$1.00" in bench.meter.first_use()
+        await bench.meter.told_first_use()
+        await bench.meter.told_first_use()
+        assert bench.meter.first_use() == ""
+        assert bench.till.first_use == ["due", "told"]
 
 
-@settings(max_examples=40, deadline=None)
-@given(STEPS)
-async def test_no_cap_is_ever_passed(steps: list[tuple[str, int]]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        life = Life(Path(folder) / "journal.db")
-        for what, number in steps:
-            await life.step(what, number)
-            life.check()
-        await life.journal.close()
+async def test_what_nobody_has_read_before_a_restart_is_told_after_it_but_shown_no_second_time() -> None:
+    async with metering(MoneyFacts(ever_paid=True, first_use="due")) as bench:
+        assert bench.till.persons == []
+        assert "costs money" in bench.meter.first_use()
+    for facts in (MoneyFacts(ever_paid=True, first_use="told"), MoneyFacts(ever_paid=False, first_use="told")):
+        async with metering(facts) as bench:
+            assert (bench.till.persons, bench.meter.first_use()) == ([], "")
+
+
+async def test_a_refusal_names_the_cap_and_its_end() -> None:
+    async with metering(cap_hour_microusd=200_000) as bench:
+        await bench.set(totals=Totals(hour=Period(199_000)))
+        cause, remedy = bench.policy.explain(bench.policy.reasons)
+        assert cause.startswith("The hour's cap of $0.20 is reached until ")
+        assert "cap_hour_usd" in remedy
+        await bench.set(totals=Totals())
+        assert bench.policy.explain(("cap_reached",))[0].startswith("A money cap is reached")

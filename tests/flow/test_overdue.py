@@ -78,7 +78,7 @@ def test_a_reason_for_automatic_questions_concerns_who_waits_for_a_note_alone() 
     house = House()
     house.facts.set("cap_near", True)
     note = house.ask("wait", **{"for": "note"})
-    assert note.message.endswith("another note was written: nine tenths of a money cap are spent.")
+    assert note.message.endswith("another note was written: what is left of a money cap is kept for snaps.")
     assert "cap" not in str(house.ask("snap"))
 
 

@@ -169,6 +169,41 @@ async def test_a_refusal_for_good_leaves_the_old_session_until_its_end(house: Ho
         assert (status.connection, status.rollover, status.connects) == ("needs_attention", None, 3)
 
 
+async def test_a_refusal_for_good_is_said_at_once_and_a_person_has_it_tried_again(house: House) -> None:
+    async with living(house):
+        await house.clock.advance(3299)
+        house.refusals.append(LinkRefusedError("h refused (HTTP 401).", status=401))
+        await house.clock.advance(60)
+        status = house.conversation.status()
+        assert (status.connection, status.rollover, status.connects) == ("ready", "stopped", 2)
+        assert "The next session could not be opened yet: The endpoint refused the key" in status.sentence
+        house.conversation.nudge()
+        house.conversation.network_up()
+        await house.clock.advance(60)
+        assert house.conversation.status().connects == 2, "only a person lifts it"
+        house.conversation.resume()
+        await settle()
+        status = house.conversation.status()
+        assert (status.connection, status.rollover, status.connects, status.sentence) == ("ready", None, 3, "")
+        assert len(house.links) == 2
+
+
+async def test_a_failure_of_the_old_session_after_its_work_moved_is_told(house: House) -> None:
+    peers = fresh_peers(house)
+    async with living(house):
+        await house.clock.advance(3299)
+        peers[0].stop_after = "response.output_text.delta"
+        house.put(1, "change")
+        await house.until(lambda: peers[0].open_responses)
+        await house.clock.advance(2)
+        assert house.conversation.status().rollover == "draining"
+        house.links[0].feed(peers[0].error_event("session_expired"))
+        await settle()
+        house.links[0].drop(1001, "expired")
+        await settle()
+    assert [(error.code, error.close_code) for error in house.errors] == [("session_expired", 1001)]
+
+
 async def test_a_new_session_that_does_not_configure_is_given_up_and_tried_again(house: House) -> None:
     peers = fresh_peers(house)
     async with living(house):

@@ -14,29 +14,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hudd.adapters import shipped_text
 from hudd.errors import StorageError, WithheldError
-from hudd.flow.spending import Limits, Spending
+from hudd.flow.spending import Spending
 from hudd.journal.store import Journal
-from hudd.ledger.prices import PriceTable
 from hudd.ledger.records import Totals
 from hudd.model import Answer, Question, Usage
 from hudd.policy.facts import Facts
 from tests.fakes.clock import ManualClock, settle
 from tests.fakes.journal import make_question
+from tests.fakes.ledger import LIMITS, PRICES, USAGE
 
-PRICES = PriceTable.from_toml(shipped_text("prices.toml"))
-LIMITS = Limits(
-    engine="service",
-    model="gpt-realtime-1.5",
-    cap_day_microusd=100_000,
-    token_cap_day=0,
-    image_tokens=839,
-    text_tokens=900,
-    max_output_tokens=200,
-    active_hours=1000.0,
-)
-USAGE = Usage(input_tokens=500, output_tokens=60, text_tokens=177, image_tokens=323, output_text_tokens=60)
+CALM = replace(LIMITS, cap_day_microusd=100_000, text_tokens=900, history_tokens=0, active_hours=1000.0)
+"""Limits under which the pace never matters."""
 
 
 class House:
@@ -47,7 +36,7 @@ class House:
         self.clock = clock
         self.facts = Facts()
         self.told: list[dict[str, object]] = []
-        self.limits = replace(LIMITS, **changes)
+        self.limits = replace(CALM, **changes)
         self.spending = Spending(
             store=journal,
             prices=PRICES,
@@ -294,3 +283,25 @@ async def test_in_any_order_settled_and_reserved_never_pass_the_cap(steps: list[
             for question in waiting + sent:
                 await house.settle(question, None, sent=False)
             assert (await house.totals()).reserved_microusd == 0
+
+
+async def test_a_note_without_usage_tells_what_the_ledger_assumes(tmp_path: Path) -> None:
+    async with house_in(tmp_path) as house:
+        question = house.question()
+        await house.spending.reserve(question)
+        house.spending.sent(question)
+        settlement = house.spending.settlement(Answer(question, "vanished"))
+        assert settlement is not None
+        assert (settlement.assumed, settlement.published_microusd) == (True, house.predicted)
+        await house.journal.settle(settlement)
+        totals = await house.totals()
+        assert totals.assumed_microusd == settlement.published_microusd
+
+
+async def test_the_word_that_a_person_was_told_outlives_the_process(tmp_path: Path) -> None:
+    for word, expected in (("due", ""), ("told", "due")):
+        async with house_in(tmp_path) as house:
+            now = house.clock.wall()
+            money = await house.journal.money(day=house.spending.today(), at=now, model="gpt-realtime-1.5")
+            assert money.first_use == expected
+            await house.journal.set_first_use(word)  # pyright: ignore[reportArgumentType]

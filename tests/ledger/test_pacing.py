@@ -80,3 +80,18 @@ def test_who_waits_for_the_pace_never_spends_more_than_bucket_and_refill(gaps: l
     poured = (charges[-1].at - charges[0].at) * DAY.refill_microusd / DAY.refill_s
     assert spent <= DAY.capacity_microusd + poured + len(charges) * 2  # whole micro-dollars are lost to rounding
     assert all(later.at >= sooner.at for sooner, later in pairwise(charges))
+
+
+@given(
+    charges=st.lists(st.tuples(st.floats(0, 40_000), st.integers(1, 200_000)), max_size=20),
+    earlier_s=st.floats(0, 86_400),
+)
+def test_pouring_may_begin_with_the_first_frame_or_with_the_first_charge(
+    charges: list[tuple[float, int]], earlier_s: float
+) -> None:
+    """The bucket is full at the day's first frame; until its first charge all that is poured overflows."""
+    pace = Pace.of_day(1_000_000, active_hours=10, question_microusd=10_000)
+    paid = [Charge(at, microusd) for at, microusd in sorted(charges)]
+    first = paid[0].at if paid else 50_000.0
+    from_first_frame = [Charge(first - earlier_s, 0), *paid]
+    assert pace.level(from_first_frame, 50_000.0) == pace.level(paid, 50_000.0)

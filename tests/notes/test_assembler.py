@@ -111,6 +111,38 @@ def test_a_changed_fact_is_a_note_however_long_the_rest(old: str, new: str) -> N
     assert not same(LONG.replace(old, new, 1), LONG)
 
 
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("The terminal shows pytest: 214 passed.", "A terminal displays pytest, 214 passed."),
+        ("Chat is open. Build 41 failed in ci.yml.", "Build 41 failed in ci.yml. The chat is still open."),
+        (
+            "Anna asks about the blue chairs; the mail is unread.",
+            "The mail is unread. Anna asks about the blue chairs.",
+        ),
+        ("Slides: quarterly figures\nNo pointer", "No pointer is visible. Slides: quarterly figures"),
+    ],
+)
+def test_the_same_sentences_in_another_order_are_the_same(before: str, now: str) -> None:
+    assert same(now, before)
+    assert same(before, now)
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("Build 41 failed. Build 42 passed.", "Build 42 failed. Build 41 passed."),
+        ("Anna wrote to Ben.", "Ben wrote to Anna."),
+        ("The chat is open. Build 41 failed.", "The chat is open."),
+        ("The terminal shows 3 errors.", "The terminal shows 4 errors."),
+        ("The invoice is v1.2.", "The invoice is v1.3."),
+    ],
+)
+def test_other_facts_in_like_sentences_are_news(before: str, now: str) -> None:
+    assert not same(now, before)
+    assert not same(before, now)
+
+
 def test_many_small_differences_are_a_difference() -> None:
     assert not same("chairs tables lamps carpets", "chair table lamp carpet")
 

@@ -25,6 +25,7 @@ async def test_the_failure_table_over_a_socket(row: Row) -> None:
             assert one.conversation.status().connects == 1
         else:
             assert "needs_attention" not in one.states
+        assert len({(e.code, e.close_code, e.sentence) for e in one.errors}) == 1, "one failure, one row"
         if row.at == "answer":
             await one.until(lambda: one.answers)
             assert one.answers[0].status == "failed"

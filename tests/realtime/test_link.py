@@ -24,6 +24,7 @@ from websockets.http11 import Request, Response
 from hudd.errors import LinkClosedError, LinkError, LinkRefusedError, WithheldError
 from hudd.protocol.events import Malformed
 from hudd.realtime.link import Link, endpoint_url, is_loopback, open_link
+from hudd.realtime.sentences import explain_refusal
 
 KEY = "sk-very-secret-key"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
@@ -196,6 +197,28 @@ async def test_our_own_close_is_told_as_ours() -> None:
         await link.close()
         _, closed = await frames_until_closed(link)
         assert (closed.code, closed.ours) == (1000, True)
+
+
+@pytest.mark.parametrize(
+    ("how", "side"), [("theirs", "was closed by 127.0.0.1"), ("ours", "was closed by this side"), ("cut", "was lost")]
+)
+async def test_the_side_that_closed_is_told(how: str, side: str) -> None:
+    async def end(connection: ServerConnection) -> None:
+        if how == "theirs":
+            await connection.close(1011, "trouble")
+        elif how == "cut":
+            connection.transport.abort()
+        else:
+            await connection.wait_closed()
+
+    async with server(end) as url:
+        link = await open_link(url, HEADERS)
+        if how == "ours":
+            await link.close()
+        _, closed = await frames_until_closed(link)
+        await link.close()  # what is done afterwards changes nothing about it
+    assert side in str(closed)
+    assert closed.ours == (how == "ours")
 
 
 async def test_abort_drops_at_once() -> None:
@@ -451,10 +474,21 @@ async def test_no_proxy_stands_before_this_machine_itself() -> None:
         assert asked == []
 
 
-async def test_a_proxy_that_refuses_is_named() -> None:
-    async with proxy(1, "407 Proxy Authentication Required") as (address, _):
-        with pytest.raises(LinkRefusedError, match="the proxy does not work"):
+@pytest.mark.parametrize(
+    ("status", "fatal", "says"),
+    [
+        ("407 Proxy Authentication Required", True, "wants a name and password"),
+        ("502 Bad Gateway", False, "(HTTP 502)"),
+    ],
+)
+async def test_a_proxy_that_refuses_is_named(status: str, fatal: bool, says: str) -> None:
+    async with proxy(1, status) as (address, _):
+        with pytest.raises(LinkRefusedError) as caught:
             await open_link("ws://service.example:1/v1/realtime", HEADERS, proxy=address)
+    told = explain_refusal(caught.value)
+    assert told.fatal == fatal
+    assert "proxy" in told.sentence
+    assert says in told.sentence
 
 
 @pytest.fixture(scope="module")
@@ -535,4 +569,49 @@ async def test_a_loop_of_ours_that_was_blocked_is_not_held_against_the_peer(monk
         async for frame in link:
             assert frame == '"alive"'
             break
+        await link.close()
+
+
+async def test_a_probe_finds_a_line_that_is_dead_in_silence_long_before_the_keepalive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hudd.realtime.link.PROBE_S", 0.1)
+
+    async def deaf(connection: ServerConnection) -> None:
+        connection.transport.pause_reading()
+        await asyncio.sleep(0.6)
+        connection.transport.abort()
+
+    async with server(deaf) as url:
+        link = await open_link(url, HEADERS)
+        link.probe()
+        link.probe()
+        _, closed = await frames_until_closed(link)
+        assert (closed.code, closed.reason) == (1006, "no pong in time")
+
+
+async def test_a_probe_leaves_a_peer_alone_that_answers_or_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hudd.realtime.link.PROBE_S", 0.1)
+
+    async def speaks(connection: ServerConnection) -> None:
+        await connection.recv()
+        connection.transport.pause_reading()
+        await connection.send('"words"')
+        await asyncio.sleep(0.3)
+        connection.transport.resume_reading()
+        await connection.send('"more"')
+        await connection.wait_closed()
+
+    async with server(speaks) as url:
+        link = await open_link(url, HEADERS)
+        link.probe()
+        await asyncio.sleep(0.2)  # answered by a pong
+        await link.send(b'"ask"')
+        link.probe()
+        heard: list[object] = []
+        async for frame in link:
+            heard.append(frame)
+            if len(heard) == 2:
+                break
+        assert heard == ['"words"', '"more"']
         await link.close()

@@ -1,4 +1,8 @@
-"""Any sequence of server events, drops, sends, rollovers and times, over up to two machines and both memories."""
+"""Machine, router and ledger together under any sequence of server events, drops, sends, rollovers and times.
+
+Over up to two machines and both memories: they never raise, never have two responses in one conversation, never send
+before the session is configured, and never pass a cap.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hudd.config.settings import SessionSettings
-from hudd.model import Answer
+from hudd.model import Answer, Question
 from hudd.protocol.codec import decode, encode
 from hudd.protocol.events import ItemCreate, ResponseCreate
 from hudd.realtime.memory import ConversationMemory
@@ -21,11 +25,13 @@ from hudd.realtime.sentences import explain_lost, explain_withheld
 from hudd.realtime.session import Session
 from hudd.realtime.session_table import OPEN_STATES, State
 from hudd.realtime.session_words import BecameReady, Closed, Input, Opened, Placed, Retire, Send, Shut, Tick
+from tests.fakes.ledger import MemoryLedger
 from tests.fakes.official_types import check_client_event
 from tests.fakes.questions import make_question
 
 WALL = 1_795_343_466.0
-
+EACH_MICROUSD = 9000
+"""What a question reserves here; its answer costs about half of that."""
 
 TEXT = {"type": "output_text", "text": "A note of some length, so that the budget is reached."}
 
@@ -73,14 +79,24 @@ class Wire:
         if what == "refuse":
             return frame("error", error={"code": detail, "event_id": request.event_id})
         reason = {"error": {"code": "rate_limit_exceeded"}} if detail == "failed" else None
+        usage = {
+            "input_tokens": 700,
+            "output_tokens": 60,
+            "input_token_details": {"text_tokens": 377, "image_tokens": 323},
+        }
         output = [{"id": f"item_{len(self.sent)}", "type": "message", "content": [TEXT]}]
-        return frame("response.done", response={**about, "status": detail, "output": output, "status_details": reason})
+        return frame(
+            "response.done",
+            response={**about, "status": detail, "output": output, "status_details": reason, "usage": usage},
+        )
 
 
 class World:
     """A router, and a connection that may be followed by another while it lives."""
 
-    def __init__(self, memory: str) -> None:
+    def __init__(self, memory: str, cap_microusd: int) -> None:
+        self.ledger = MemoryLedger(cap_microusd, EACH_MICROUSD)
+        self.questions: dict[str, Question] = {}
         self.settings = replace(SessionSettings(), memory=memory)  # type: ignore[arg-type]
         self.router = Router()
         self.history = WindowHistory(history_tokens=300, retention_ratio=0.5)
@@ -121,6 +137,7 @@ class World:
             match command:
                 case Answered():
                     self.answers.append(command.answer)
+                    self.ledger.answered(command.answer)
                 case Send():
                     self.carry_out(machine, command)
                 case BecameReady():
@@ -133,6 +150,10 @@ class World:
 
     def carry_out(self, machine: Session, command: Send) -> None:
         wire = next(w for w in self.wires if w.machine is machine)
+        if command.question_id and not self.ledger.reserve(self.questions[command.question_id]):
+            withheld = explain_withheld(("cap_reached",))
+            self.carry(machine, self.router.withheld(command.question_id, withheld, self.now))
+            return
         for item in command.ahead:
             assert isinstance(item, ItemCreate)
             wire.send(item)
@@ -140,6 +161,7 @@ class World:
         wire.send(command.event)
         if command.question_id:
             self.sends[command.question_id] = self.sends.get(command.question_id, 0) + 1
+            self.ledger.sent(self.questions[command.question_id])
             self.router.sent(command.question_id, self.now)
 
     def ask(self, trigger: str, *, withhold: bool) -> None:
@@ -150,6 +172,7 @@ class World:
         question = again or make_question(len(self.asked) + 1, trigger, asked_at=self.now)  # type: ignore[arg-type]
         if again is None:
             self.asked.append(question.id)
+        self.questions[question.id] = question
         machine = next(w.machine for w in self.wires if self.router.uses(w.machine))
         memory = self.memories[machine]
         ahead = () if memory is None else memory.plan(question)
@@ -215,9 +238,11 @@ STEPS = st.one_of(
 
 @pytest.mark.parametrize("memory", ["window", "conversation"])
 @settings(max_examples=200, deadline=None)
-@given(steps=st.lists(STEPS, max_size=60))
-def test_no_sequence_raises_loses_doubles_or_sends_too_early(memory: str, steps: list[tuple[str, int, str]]) -> None:
-    world = World(memory)
+@given(steps=st.lists(STEPS, max_size=60), answers=st.integers(0, 12))
+def test_no_sequence_raises_loses_doubles_sends_too_early_or_passes_a_cap(
+    memory: str, steps: list[tuple[str, int, str]], answers: int
+) -> None:
+    world = World(memory, cap_microusd=answers * EACH_MICROUSD)
     for what, which, detail in [("connect", 0, ""), *steps]:
         wire = world.wire(which)
         if what == "open":
@@ -246,11 +271,14 @@ def test_no_sequence_raises_loses_doubles_or_sends_too_early(memory: str, steps:
             world.give(wire.machine, given_)
         for one in world.wires:
             assert one.machine.responding <= (2 if memory == "window" else 1)
+            assert world.ledger.spoken_for <= world.ledger.cap_microusd
             if one.machine.state in OPEN_STATES and one.machine.deadline is not None:
                 assert one.machine.deadline < float("inf")
     for one in world.wires:
         world.carry(one.machine, world.router.step(one.machine, Closed(1006), world.now))
     world.carry(world.wires[-1].machine, world.router.end_all(explain_lost("It ended."), world.now))
     assert sorted(a.question.id for a in world.answers) == sorted(world.asked)
+    assert world.ledger.spoken_for <= world.ledger.cap_microusd
+    assert not world.ledger.open, "a reservation is left though every question has ended"
     assert all(count <= 2 for count in world.sends.values()), "a question is paid for at most twice"
     assert not world.router.owes

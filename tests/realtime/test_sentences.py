@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hudd.errors import KeyMissingError, LinkRefusedError
+from hudd.model import UpstreamError
 from hudd.protocol.events import ErrorDetails
-from hudd.protocol.vocabulary import BENIGN_CODES, FATAL_CODES, FATAL_HTTP, RETRY_CLOSE_CODES
+from hudd.protocol.vocabulary import FATAL_CODES
 from hudd.realtime.sentences import (
     BY_CLOSE,
     BY_CODE,
@@ -19,15 +20,32 @@ from hudd.realtime.sentences import (
     explain_close,
     explain_error,
     explain_refusal,
+    explain_silence,
     explain_timeout,
     explain_withheld,
 )
 
 
 def test_every_known_code_has_a_sentence() -> None:
-    assert set(BY_CODE) >= FATAL_CODES | BENIGN_CODES
-    assert set(BY_HTTP) >= FATAL_HTTP
-    assert set(BY_CLOSE) >= RETRY_CLOSE_CODES
+    assert set(BY_CODE) >= FATAL_CODES
+    assert set(BY_HTTP) >= {400, 401, 402, 403, 404, 407, 429}
+    assert set(BY_CLOSE) >= {1000, 1001, 1005, 1006, 1009, 1011, 1012, 1013, 1015, 3000, 4000, 4004}
+
+
+@pytest.mark.parametrize("status", [200, 302, 405, 408, 409, 410, 418, 422, 425, 426, 500, 530])
+def test_any_other_status_makes_one_sentence_too(status: int) -> None:
+    error = explain_refusal(LinkRefusedError("h refused.", hint="Check [realtime] url.", status=status, body="no"))
+    assert f"(HTTP {status})" in error.sentence or f"HTTP {status} " in error.sentence
+    assert error.sentence.count("; ") == 1
+    assert ". " not in error.sentence
+    assert error.fatal == (300 <= status < 500 and status not in {408, 409, 425})
+
+
+def test_what_never_answered_is_one_sentence_with_its_remedy() -> None:
+    error = explain_refusal(
+        LinkRefusedError("No connection to h: nothing listens there.", hint="Check [realtime] url.")
+    )
+    assert error.sentence == "No connection to h: nothing listens there; check [realtime] url."
 
 
 @pytest.mark.parametrize("sentence", [*BY_CODE.values(), *BY_HTTP.values(), *BY_CLOSE.values(), *BY_STEP.values()])
@@ -36,6 +54,24 @@ def test_each_is_one_sentence_with_cause_and_remedy(sentence: str) -> None:
     assert sentence.endswith(".")
     assert ";" in sentence
     assert ". " not in sentence
+
+
+FATAL = [
+    *(explain_error(ErrorDetails(code=code)) for code in BY_CODE),
+    *(explain_error(ErrorDetails(), http_status=status) for status in (*BY_HTTP, 302, 418)),
+    *(explain_close(code, "") for code in BY_CLOSE),
+    explain_error(ErrorDetails(code="unknown_parameter", param="session.x"), configuring=True),
+    explain_silence(explain_error(ErrorDetails(type="invalid_request_error")), "session.created", 10),
+]
+
+
+@pytest.mark.parametrize("error", [error for error in FATAL if error.fatal], ids=lambda error: error.sentence[:40])
+def test_whatever_stops_hudd_names_the_command_that_ends_the_stop(error: UpstreamError) -> None:
+    assert "hudctl resume" in error.sentence or "hudctl reload" in error.sentence
+    # A variable of the environment is the only thing that a running daemon cannot read again.
+    assert ("restart hudd" in error.sentence) == (
+        "HUDD_REALTIME_KEY" in error.sentence or "HTTPS_PROXY" in error.sentence
+    )
 
 
 # (what came: in-band error, close code, close reason) -> (code kept, fatal)
@@ -90,7 +126,7 @@ def test_failure_rows(in_band: str | None, close: int, reason: str, code: str, f
         (429, '{"error":{"code":"insufficient_quota"}}', "insufficient_quota", True),
         (500, "", "", False),
         (503, "[1]", "", False),
-        (418, "", "", False),
+        (418, "", "", True),
     ],
 )
 def test_refused_upgrades(status: int, body: str, code: str, fatal: bool) -> None:
@@ -105,7 +141,7 @@ def test_refused_upgrades(status: int, body: str, code: str, fatal: bool) -> Non
 def test_no_http_answer_is_tried_again() -> None:
     error = explain_refusal(LinkRefusedError("No connection to h: nothing listens there.", hint="Check it."))
     assert (error.fatal, error.http_status) == (False, None)
-    assert error.sentence == "No connection to h: nothing listens there. Check it."
+    assert error.sentence == "No connection to h: nothing listens there; check it."
 
 
 def test_a_missing_key_needs_a_person() -> None:

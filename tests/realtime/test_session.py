@@ -9,6 +9,7 @@ import pytest
 from hudd.config.settings import SessionSettings
 from hudd.protocol import events as e
 from hudd.protocol.codec import decode, encode
+from hudd.protocol.vocabulary import BENIGN_CODES
 from hudd.realtime.prompt import WindowHistory, build
 from hudd.realtime.session import CANCEL_S, LINGER_S, MAX_IN_FLIGHT, Session
 from hudd.realtime.session_table import OPEN_STATES, TABLE, State
@@ -22,6 +23,7 @@ from hudd.realtime.session_words import (
     Finished,
     Input,
     Opened,
+    Reinstruct,
     Report,
     Send,
     Sent,
@@ -106,7 +108,6 @@ def test_nothing_is_sent_before_session_created() -> None:
     pair.hear(pair.peer.event("session.updated", session={}))
     assert pair.peer.received == []
     assert pair.machine.state is State.AWAIT_CREATED
-    assert pair.machine.strays == 1
 
 
 def test_a_question_before_ready_is_not_sent() -> None:
@@ -169,6 +170,7 @@ def test_a_failed_answer_without_a_reason_still_has_a_sentence() -> None:
     pair.peer.status = "failed"
     pair.ask()
     [finished] = pair.of(Finished)
+    assert pair.of(Report) == [Report(finished.error)]
     assert finished.error.sentence
 
 
@@ -219,9 +221,57 @@ def test_an_error_about_something_else_leaves_the_question_alone() -> None:
     pair = Pair()
     pair.peer.silent_to.add("response.create")
     pair.ask()
-    pair.hear(pair.peer.error_event("item_delete_invalid_item_id", event_id="other"))
+    pair.hear(pair.peer.error_event("item_retrieve_invalid_item_id", event_id="other"))
     assert pair.of(Finished) == []
-    assert [r.error.code for r in pair.of(Report)] == ["item_delete_invalid_item_id"]
+    assert [r.error.code for r in pair.of(Report)] == ["item_retrieve_invalid_item_id"]
+    assert pair.machine.state is State.READY
+
+
+@pytest.mark.parametrize("code", sorted(BENIGN_CODES))
+def test_an_error_about_what_was_over_already_is_none(code: str) -> None:
+    pair = Pair()
+    pair.peer.silent_to.add("response.create")
+    pair.ask()
+    pair.hear(pair.peer.error_event(code, param="response.input"))
+    assert pair.of(Report) == pair.of(Finished) == []
+
+
+def test_an_error_before_the_session_is_told_with_its_end_or_when_it_opens_after_all() -> None:
+    pair = Pair(greet=False)
+    pair.hear(pair.peer.error_event("odd"))
+    assert pair.of(Report) == []
+    pair.hear(*pair.peer.greeting())
+    assert [r.error.code for r in pair.of(Report)] == ["odd"]
+    assert pair.machine.failure is None
+
+
+def test_instructions_may_change_while_the_session_lives() -> None:
+    pair = Pair()
+    pair.give(Reinstruct("Keep notes in verse."))
+    assert [event["session"]["instructions"] for event in pair.peer.received] == ["Keep notes.", "Keep notes in verse."]
+    assert [event["event_id"] for event in pair.peer.received] == ["su_1", "su_2"]
+    assert pair.machine.state is State.READY
+    pair.give(Reinstruct("Keep notes in verse."))
+    assert len(pair.peer.received) == 2, "nothing has changed"
+
+
+def test_instructions_that_change_during_the_opening_are_sent_as_soon_as_may_be() -> None:
+    pair = Pair(greet=False)
+    pair.give(Reinstruct("First."))
+    pair.peer.silent_to.add("session.update")
+    pair.hear(*pair.peer.greeting())
+    pair.give(Reinstruct("Second."))
+    assert [event["session"]["instructions"] for event in pair.peer.received] == ["First."]
+    pair.hear(pair.peer.event("session.updated", session={}))
+    assert [event["session"]["instructions"] for event in pair.peer.received] == ["First.", "Second."]
+
+
+def test_other_instructions_that_are_refused_leave_the_session_as_it_is() -> None:
+    pair = Pair()
+    pair.peer.silent_to.add("session.update")
+    pair.give(Reinstruct("Too long."))
+    pair.hear(pair.peer.error_event("string_above_max_length", param="session.instructions", event_id="su_2"))
+    assert [r.error.code for r in pair.of(Report)] == ["string_above_max_length"]
     assert pair.machine.state is State.READY
 
 
@@ -350,6 +400,10 @@ def test_a_cancel_without_effect_ends_the_connection() -> None:
     [finished] = pair.of(Finished)
     assert (finished.status, finished.error.param) == ("failed", "first text")
     assert pair.of(Close) == [Close(1000, "")]
+    assert pair.of(Report) == [], "it is told once, with the end of the connection"
+    assert pair.machine.failure.sentence.endswith(
+        "wrote nothing within 20 s, and the service did not react to a cancellation within 10 s; hudd connects again."
+    )
     assert pair.machine.deadline is None
 
 
@@ -398,10 +452,10 @@ def test_done_without_created_is_still_ours() -> None:
     assert [f.text for f in pair.of(Finished)] == ["all of it"]
 
 
-def test_foreign_and_doubled_events_are_counted_and_change_nothing() -> None:
+def test_foreign_events_change_nothing() -> None:
     pair = Pair()
     pair.ask()
-    before, strays = list(pair.out), pair.machine.strays
+    before = list(pair.out)
     foreign = {"response_id": "resp_x", "item_id": "i", "content_index": 0}
     pair.hear(
         pair.peer.event("response.created", response={"id": "resp_x", "metadata": {"snap": "nobody"}}),
@@ -411,7 +465,6 @@ def test_foreign_and_doubled_events_are_counted_and_change_nothing() -> None:
         pair.peer.event("response.done", response={"id": "resp_x", "status": "completed"}),
     )
     assert pair.out == before
-    assert pair.machine.strays - strays == 5
 
 
 def test_asking_without_room_is_a_mistake_of_ours() -> None:

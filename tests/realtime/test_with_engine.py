@@ -125,10 +125,11 @@ async def test_an_expired_session_is_followed_by_a_new_one() -> None:
         ("stall@response.output_text.delta", "response.done"),
     ],
 )
-async def test_each_step_has_its_timeout(fault: str, step: str) -> None:
+async def test_each_step_has_its_timeout(fault: str, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     quick = SessionSettings(
         created_s=0.3, updated_s=0.3, response_created_s=0.3, first_delta_s=0.3, response_done_s=0.6
     )
+    monkeypatch.setattr("hudd.realtime.exchanges.CANCEL_S", 0.3)
     async with running_engine(fault) as engine, client(engine.url, settings=quick) as one:
         one.ask()
         await one.until(lambda: one.errors)

@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from hudd.errors import StorageError
+from hudd.service import logs
 from hudd.service.logs import Log, Mask, leads_to_journal, start_logging
 from tests.fakes.clock import ManualClock
 
@@ -60,7 +62,7 @@ def test_in_the_journal_lines_have_priorities_and_no_time(tmp_path: Path, clock:
     with (tmp_path / "journal").open("w+") as file:
         found = os.fstat(file.fileno())
         environ = {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
-        with start_logging("debug", environ, clock, file):
+        with start_logging("debug", environ, clock, file, to_journal=lambda: None):
             LOGGER.debug("one")
             LOGGER.info("two\nlines")
             LOGGER.warning("three")
@@ -195,3 +197,26 @@ def test_a_state_that_comes_back_within_the_minute_is_told_again(stream: io.Stri
     for state in ("ready", "paused", "ready"):
         LOGGER.info("= %s", state, extra={"always": True})
     assert [line.rpartition("= ")[2] for line in stream.getvalue().splitlines()] == ["ready", "paused", "ready"]
+
+
+def test_a_log_file_is_private_and_never_grows_beyond_its_bound(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(logs, "FILE_BYTES", 2000)
+    path = tmp_path / "logs" / "hudd.log"
+    with start_logging("info", {}, clock, file=path):
+        for number in range(200):
+            LOGGER.info("line %d with sk-abcdefgh12345", number)
+    found = sorted(path.parent.iterdir())
+    assert [file.name for file in found] == ["hudd.log", "hudd.log.1", "hudd.log.2"]
+    for file in found:
+        assert file.stat().st_size <= 2000
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert "abcdefgh" not in file.read_text()
+    assert "line 199 with sk-…" in path.read_text()
+
+
+def test_a_log_file_that_cannot_be_written_is_a_sentence(tmp_path: Path, clock: ManualClock):
+    (tmp_path / "hudd.log").mkdir()
+    with pytest.raises(StorageError, match="cannot be written: Is a directory"):
+        start_logging("info", {}, clock, file=tmp_path / "hudd.log")

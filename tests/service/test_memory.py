@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 
@@ -21,22 +22,32 @@ for _ in range(3):
     copy = bytearray(frame)
     del copy
 before = resident()
-small = [bytearray(frame) for _ in range(4)]
+size = int(sys.argv[2])
+large = [bytearray(size) for _ in range(24_000_000 // size)]
 pin = bytearray(100_000)
-del small
+del large
 print(resident() - before)
 """
 
 
-def resident_growth(word: str) -> int:
-    done = subprocess.run([sys.executable, "-c", FREED, word], capture_output=True, text=True, check=True, timeout=30)
+def resident_growth(word: str, size: int) -> int:
+    command = [sys.executable, "-c", FREED, word, str(size)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
     return int(done.stdout)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and is about glibc")
-def test_freed_frames_go_back_to_the_system_although_something_small_lies_behind_them() -> None:
-    assert resident_growth("told") < 2_000
-    assert resident_growth("untold") > 8_000, "then this is no longer needed"
+@pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param(1920 * 1080 * 4, id="frame"),
+        pytest.param(1920 * 1080, id="grey copy"),
+        pytest.param(400_000, id="request with a picture"),
+    ],
+)
+def test_what_is_made_of_a_frame_goes_back_to_the_system_although_something_small_lies_behind_it(size: int) -> None:
+    assert resident_growth("told", size) < 2_000
+    assert resident_growth("untold", size) > 8_000, "then this is no longer needed"
 
 
 def test_a_c_library_without_it_is_left_alone() -> None:
@@ -53,3 +64,12 @@ def test_a_refusal_is_told() -> None:
 
     assert memory.give_memory_back(Library()) is False
     assert len(asked) == 3
+
+
+def test_what_is_there_at_the_start_is_left_out_of_later_rounds() -> None:
+    before = gc.get_freeze_count()
+    try:
+        memory.spare_what_stays()
+        assert gc.get_freeze_count() > before + 1000
+    finally:
+        gc.unfreeze()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hudd.service.notify import SilentNotifier, SocketNotifier, notifier, watchdog_interval_s
+from hudd.service.notify import SilentNotifier, SocketNotifier, extending, notifier, watchdog_interval_s
 from tests.fakes.clock import ManualClock
 
 
@@ -114,3 +114,16 @@ def test_watchdog_interval_is_half_of_what_is_allowed():
 )
 def test_nobody_watches(environ: dict[str, str]):
     assert watchdog_interval_s(environ) is None
+
+
+def test_a_long_start_is_extended_again_and_again(manager: tuple[socket.socket, str]):
+    server, address = manager
+    notify = notifier({"NOTIFY_SOCKET": address}, ManualClock())
+    with extending(notify, "opening the journal", seconds=0.06):
+        heard = [server.recv(4096).decode() for _ in range(4)]
+    assert heard == ["STATUS=opening the journal"] + ["EXTEND_TIMEOUT_USEC=60000"] * 3
+
+
+def test_nobody_is_told_of_a_start_when_nobody_asked():
+    with extending(SilentNotifier(), "opening the journal"):
+        pass
