@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final
 
-from hudctl.words import Look, columns, count, line, mapping, money, number_or_none, objects, wrap
+from hudctl.words import Look, columns, count, fitting, line, mapping, money, number_or_none, objects, round_money, wrap
 
 _NAMES: Final = {"day": "day", "hour": "hour", "engine": "engine", "model": "model", "trigger": "for"}
 _TOKENS: Final = {
@@ -15,6 +15,8 @@ _TOKENS: Final = {
     "cached_tokens": "cached",
     "output_tokens": "output",
 }
+_SPARE: Final = ("image", "output", "cached", "input")
+"""Columns that a narrow terminal does without, the first one first."""
 _CSV: Final = (
     "answers",
     "input_tokens",
@@ -67,17 +69,31 @@ def _table(rows: Sequence[Mapping[str, Any]], total: Mapping[str, Any], look: Lo
     named = [name for name in _NAMES if name in rows[0]] or ["engine", "model", "trigger"]
     assumed = any(number_or_none(row.get("assumed_microusd")) for row in rows)
     heading = [*(_NAMES[name] for name in named), "answers", *_TOKENS.values(), "cost", "assumed"]
-    table = [
+    whole = [
         heading,
         *([*(_named(row, name) for name in named), *_figures(row)] for row in rows),
-        ["total", *("" for _ in named[1:]), *_figures(total)],
+        [*("" for _ in named), *_figures(total)],
     ]
-    shown = [row if assumed else row[:-1] for row in table]
-    first, *body, last = columns(shown, frozenset(range(len(named), len(heading))))
+    alike = ["engine"] if len({line(row.get("engine")) for row in rows}) == 1 and len(named) > 1 else []
+    table = fitting([row if assumed else row[:-1] for row in whole], look.width, [*alike, *_SPARE])
+    table[-1][0] = "total"
+    words = frozenset(_NAMES.values())
+    first, *body, last = columns(table, frozenset(at for at, name in enumerate(table[0]) if name not in words))
     lines = [look.paint(first, "dim"), *body, look.paint(last, "bold")]
+    left_out = [name for name in _SPARE if name not in table[0]]
+    if left_out:
+        lines += wrap(f"No room for {', '.join(left_out)} here; --csv has every column.", look.width)
+    share = _cached_percent(total)
+    if share is not None:
+        lines += wrap(f"{share} % of the input came from the service's cache.", look.width)
     if assumed:
         lines += wrap("Assumed is what was reserved for answers that told no usage.", look.width)
     return lines
+
+
+def _cached_percent(total: Mapping[str, Any]) -> int | None:
+    asked, cached = (number_or_none(total.get(name)) for name in ("input_tokens", "cached_tokens"))
+    return int(cached * 100 // asked) if asked and cached else None
 
 
 def _named(row: Mapping[str, Any], name: str) -> str:
@@ -100,7 +116,9 @@ def _warnings(total: Mapping[str, Any], look: Look) -> list[str]:
         )
         lines += [look.paint(row, "red") for row in wrap(sentence, look.width)]
     if number_or_none(total.get("unnoted_microusd")):
-        sentence = f"{money(total['unnoted_microusd'])} of it was spent without a note; `hudctl errors` tells why."
+        sentence = (
+            f"{round_money(total['unnoted_microusd'])} of it was spent without a note; `hudctl errors` tells why."
+        )
         lines += [look.paint(row, "yellow") for row in wrap(sentence, look.width)]
     return lines
 
@@ -114,17 +132,25 @@ def _chart(chart: Mapping[str, Any], look: Look) -> list[str]:
     values = [number_or_none(bar.get(unit)) or 0 for bar in bars]
     most = max(values) or 1
     room = max(8, min(_WIDEST_BAR, (look.width or 80) - 36))
-    labels = [line(bar.get("at"))[5:16].replace("T", " ") for bar in bars]
-    rows = [
-        [
-            label,
-            bar_of(value / most, room),
-            money(value) if unit == "microusd" else "",
-            count(bar.get("answers"), "answer"),
-        ]
-        for label, value, bar in zip(labels, values, bars, strict=True)
-    ]
+    hourly = chart.get("unit") == "hour"
+    rows: list[list[str]] = []
+    before = ""
+    for bar, value in zip(bars, values, strict=True):
+        at = line(bar.get("at"))
+        if before and _apart(before, at) > timedelta(hours=1 if hourly else 24):
+            rows.append(["⋮", "", "", ""])
+        before = at
+        cost = money(value) if unit == "microusd" else ""
+        rows.append([at[5:16].replace("T", " "), bar_of(value / most, room), cost, count(bar.get("answers"), "answer")])
     return ["", *columns(rows, frozenset({2, 3})), ""]
+
+
+def _apart(one: str, other: str) -> timedelta:
+    """The time between two bars; none where it cannot be told. Days are told without a clock, so none is lost."""
+    try:
+        return datetime.fromisoformat(other) - datetime.fromisoformat(one)
+    except (ValueError, TypeError):  # no time, or one with and one without a zone
+        return timedelta()
 
 
 def bar_of(share: float, room: int) -> str:
@@ -140,7 +166,7 @@ def _caps(cost: Mapping[str, Any]) -> list[str]:
         "a day": cost.get("cap_microusd"),
         "a month": caps.get("month_microusd"),
     }
-    told = [f"{money(cap)} {window}" for window, cap in named.items() if number_or_none(cap) is not None]
+    told = [f"{round_money(cap)} {window}" for window, cap in named.items() if number_or_none(cap) is not None]
     return [f"Cap: {', '.join(told)}."] if told else []
 
 
@@ -153,7 +179,7 @@ def render_estimate(
     asked = number_or_none(told.get("asked")) or 0
     if asked:
         how = (
-            f"At {line(told.get('per_hour'))} questions an hour, as in the {line(told.get('hours'))} hours at the "
+            f"At {_short(told.get('per_hour'))} questions an hour, as in the {_short(told.get('hours'))} hours at the "
             f"screen seen in the last week ({count(asked, 'question')}, {line(told.get('cold_percent'))} % of them "
             "after more than 5 minutes)"
         )
@@ -164,24 +190,30 @@ def render_estimate(
         f"{line(told.get('reasoning_tokens'))} more for models that reason"
     )
     lines = wrap(f"{how}; {counted}:", look.width)
-    hours = line(told.get("active_hours"))
-    table = [
-        ["", "model", "memory", "an answer", "cached", "uncached", "an hour", f"a day of {hours} h", "within the cap"]
-    ]
+    table = [["", "model", "memory", "an answer", "cached", "uncached", "an hour", "a day", "within cap"]]
     for row in objects(told.get("rows")):
         figures = [money(row.get(f"{name}_microusd")) for name in ("answer", "warm", "cold")]
         rates = [money(row.get(f"{name}_microusd")) if asked else "" for name in ("hour", "day")]
         within = number_or_none(row.get("answers_within_cap"))
         mark = "*" if row.get("present") else ""
         named = [mark, line(row.get("model")), line(row.get("memory"))]
-        table.append([*named, *figures, *rates, "" if within is None else count(within, "answer")])
-    heading, *rest = columns(table, frozenset(range(3, 9)))
+        table.append([*named, *figures, *rates, "" if within is None else f"{within:,}"])
+    heading, *rest = columns(fitting(table, look.width, ["uncached", "cached"]), frozenset(range(3, 9)))
     lines += [look.paint(heading, "dim"), *(look.paint(row, "bold") if row.startswith("*") else row for row in rest)]
     dated = f" Prices of {line(body['prices_date'])}." if body.get("prices_date") else ""
+    cap = round_money(body.get("cap_microusd"))
+    hours = _short(told.get("active_hours"))
     note = (
-        f"* the present settings. Never more than the cap of {money(body.get('cap_microusd'))} a day is spent.{dated}"
+        f"* the present settings. A day has {hours} active hours; so many answers are within the cap of {cap} a day, "
+        f"which is never passed.{dated}"
     )
     return "\n".join([*lines, *wrap(note, look.width)])
+
+
+def _short(value: object) -> str:
+    """A number without the zeros behind its point."""
+    number = number_or_none(value)
+    return "?" if number is None else f"{number:g}"
 
 
 def cost_csv(cost: Mapping[str, Any]) -> str:

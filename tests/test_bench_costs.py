@@ -90,3 +90,23 @@ def test_the_rows_are_complete() -> None:
                 for pictures in costs.PICTURES:
                     assert f"{client}, {image_tokens} tokens x {pictures}, cache {mode}" in names
     assert {row.unit for row in rows} == {"x floor", "%", "$"}
+
+
+def test_another_day_can_be_priced(hour: Day) -> None:
+    rows = costs.cost_rows(quick=True, day=replace(hour, changes=hour.changes[:7]))
+    assert all("7 answers" in row.how for row in rows)
+
+
+def test_a_day_that_was_seen_in_real_windows_is_priced_when_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], hour: Day
+) -> None:
+    looked: list[int] = []
+
+    def seen(frames: int) -> Day:
+        looked.append(frames)
+        return replace(hour, changes=hour.changes[:7])
+
+    monkeypatch.setattr(costs, "_seen", seen)
+    costs.main(["--quick", "--seen"])
+    assert looked == [900]
+    assert "7 answers" in capsys.readouterr().out

@@ -186,7 +186,19 @@ def facts(connection: sqlite3.Connection, day: str, at: float, model: str) -> Mo
         unnoted=unnoted,
         unnoted_microusd=unnoted_microusd,
         ever_paid=connection.execute(_EVER_PAID).fetchone() is not None,
+        first_use=first_use(connection),
     )
+
+
+def first_use(connection: sqlite3.Connection) -> str:
+    """Whether a person was told that money is spent: ``due``, ``told``, or ''."""
+    row = connection.execute("SELECT value FROM meta WHERE key = 'first_use'").fetchone()
+    return "" if row is None else str(row[0])
+
+
+def set_first_use(connection: sqlite3.Connection, word: str) -> None:
+    """Write that a person is to be told (``due``), or was (``told``)."""
+    connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('first_use', ?)", (word,))
 
 
 def asked(connection: sqlite3.Connection, since: float) -> tuple[float, ...]:

@@ -14,10 +14,10 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from hudd.clock import Clock
-from hudd.errors import WithheldError
+from hudd.errors import StorageError, WithheldError
 from hudd.journal import events, money, opening, queries, schema
 from hudd.journal.ballast import Ballast, StorageGuard
 from hudd.journal.lanes import Job, Lane
@@ -113,6 +113,17 @@ class Journal:
         # Readers first: the last connection to close empties the log into the file.
         for lane in (self._searcher, self._reader, self._writer):
             lane.close()
+
+    async def answers(self, within_s: float) -> bool:
+        """Whether the writer's thread does its work now: what waits before us, and then nothing."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._writer.run(lambda _: None)
+        except TimeoutError:
+            return False
+        except StorageError:
+            return True  # it answers, and says on each note what is the matter
+        return True
 
     def heads(self) -> dict[str, int]:
         """The newest number per topic."""
@@ -250,6 +261,14 @@ class Journal:
                 return money.facts(connection, day, at, model)
 
         return await self._reader.run(job)
+
+    async def set_first_use(self, word: Literal["due", "told"]) -> None:
+        """Commit whether a person is still to be told that money is spent; once in the life of a journal.
+
+        Raises:
+            StorageError: Nothing was committed.
+        """
+        await self._write(lambda connection: money.set_first_use(connection, word))
 
     async def asked(self, since: float) -> tuple[float, ...]:
         """When questions were asked since a moment, oldest first, seconds since 1970.

@@ -47,6 +47,7 @@ hour              for     answers  input  image  cached  output     cost
 2026-11-21 09:00  change        5  3,600  1,615   1,920     300  $0.0178
 2026-11-21 10:00  manual       10  3,600  1,615   1,920     300  $0.0356
 total                          15  3,600  1,615   1,920     300  $0.0534
+53 % of the input came from the service's cache.
 
 11-21 09:00  ████████████████████                      $0.0178   5 answers
 11-21 10:00  ████████████████████████████████████████  $0.0356  10 answers
@@ -71,6 +72,42 @@ def test_a_bar_is_as_long_as_its_share(share: float, room: int) -> None:
     assert len(bar) <= room
     assert bool(bar) == (share > 0)
     assert abs(bar.count("█") - share * room) <= 1
+
+
+def test_hours_without_an_answer_are_seen_in_the_chart() -> None:
+    bars = [{"at": f"2026-11-21T{hour:02}:00+01:00", "microusd": 10, "answers": 1} for hour in (2, 3, 9)]
+    text = render_cost({**COST, "chart": {"unit": "hour", "bars": bars}}, width=100)
+    assert [row[:11] for row in text.splitlines() if "█" in row or "⋮" in row] == [
+        "11-21 02:00", "11-21 03:00", "⋮", "11-21 09:00",
+    ]  # fmt: skip
+    days = [{"at": f"2026-10-{day}", "microusd": 10, "answers": 1} for day in (24, 25, 26, 28)]
+    assert render_cost({**COST, "chart": {"unit": "day", "bars": days}}, width=100).count("⋮") == 1
+
+
+@pytest.mark.parametrize("by", [(), ("hour", "trigger"), ("day", "model"), ("model", "trigger")])
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_tables_fit_the_terminal(by: tuple[str, ...], width: int) -> None:
+    names = {"day": "2026-11-21", "hour": "2026-11-21T10:00+01:00", "trigger": "interval"}
+    model = {"engine": "service", "model": "gpt-realtime-2.1-mini"}
+    row: dict[str, Any] = {name: value for name, value in names.items() if name in by or (not by and name == "trigger")}
+    row |= model if "model" in by or not by else {}
+    figures = {**FIGURES, "answers": 1440, "input_tokens": 1_150_000, "image_tokens": 465_000, "assumed_microusd": 7900}
+    text = render_cost({**COST, "rows": [{**row, **figures}] * 2, "total": figures}, width=width)
+    table = text.splitlines()[1:5]
+    assert max(map(cells, table)) <= width
+    assert table[3].startswith("total  ")
+    assert "$0.0178  $0.0079" in table[3]
+    assert ("No room for image" in text) == (
+        not all(name in table[0] for name in ("image", "input", "output", "cached"))
+    )
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_estimate_fits_the_terminal(width: int) -> None:
+    rows = [{**ESTIMATE["estimate"]["rows"][0], "model": "gpt-realtime-2.1-mini", "memory": "conversation"}]
+    text = render_estimate({**ESTIMATE, "estimate": {**ESTIMATE["estimate"], "rows": rows}}, width=width)
+    assert max(map(cells, text.splitlines())) <= width
+    assert ("uncached" in text) == (width == 120)
 
 
 def test_local_answers_are_charted_by_their_number() -> None:
@@ -116,13 +153,14 @@ ESTIMATE: dict[str, Any] = {
     "prices_date": "2026-11-01",
 }  # fmt: skip
 ESTIMATE_TEXT = """\
-At 30.0 questions an hour, as in the 4.0 hours at the screen seen in the last week (120 questions,
-10 % of them after more than 5 minutes); 323 image tokens and 60 answer tokens each, 150 more for
-models that reason:
-   model             memory  an answer   cached  uncached  an hour  a day of 10.0 h  within the cap
-*  gpt-realtime-1.5  window    $0.0033  $0.0032   $0.0048  $0.0990          $0.9900     303 answers
-   own               window    unknown  unknown   unknown  unknown          unknown
-* the present settings. Never more than the cap of $1.00 a day is spent. Prices of 2026-11-01."""
+At 30 questions an hour, as in the 4 hours at the screen seen in the last week (120 questions, 10 %
+of them after more than 5 minutes); 323 image tokens and 60 answer tokens each, 150 more for models
+that reason:
+   model             memory  an answer   cached  uncached  an hour    a day  within cap
+*  gpt-realtime-1.5  window    $0.0033  $0.0032   $0.0048  $0.0990  $0.9900         303
+   own               window    unknown  unknown   unknown  unknown  unknown
+* the present settings. A day has 10 active hours; so many answers are within the cap of $1.00 a
+day, which is never passed. Prices of 2026-11-01."""
 
 
 def test_the_estimate() -> None:
@@ -171,7 +209,7 @@ def test_the_status_tells_the_stage_the_pace_the_alarm_and_what_was_learnt() -> 
     assert "only what you ask for" in asked
     assert "Only snaps." in asked
     alarm = money_status(unnoted={"answers": 3, "microusd": 30_000, "alarm": True})
-    assert "$0.0300 was spent on the last 3 answers without a note" in alarm
+    assert "$0.03 was spent on the last 3 answers without a note" in alarm
     figure = {"pictures": 1, "expected_tokens": 323, "tokens": 839, "answers": 9}
     learnt = money_status(learnt={"cached_percent": 48, "images": [figure]})
     assert "839 tokens for 1 picture (expected 323), 48 % of the input cached" in learnt
