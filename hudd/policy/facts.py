@@ -14,6 +14,16 @@ from hudd.errors import cause_and_remedy
 
 Reason = Literal[
     "paused",
+    "locked",
+    "inactive",
+    "away",
+    "screensaver",
+    "suspended",
+    "excluded",
+    "private_window",
+    "sharing",
+    "facts_unknown",
+    "not_strict_enough",
     "cap_reached",
     "cap_near",
     "price_unknown",
@@ -21,7 +31,7 @@ Reason = Literal[
     "forgetting",
     "stopping",
 ]
-"""What can forbid sending. Locked, inactive, idle and excluded windows join here when their sources exist."""
+"""What can forbid sending."""
 
 AUTOMATIC_ONLY: Final[frozenset[str]] = frozenset({"cap_near"})
 """Reasons that hold back what hudd asks by itself, and let pass what a person asks for."""
@@ -30,10 +40,31 @@ FACTS_CHANGED: Final = "facts_changed"
 
 SENTENCES: Final[dict[str, str]] = {
     "paused": "hudd is paused; `hudctl resume` ends the pause.",
+    "locked": (
+        "The screen is locked; unlock it (`loginctl unlock-session` when hudd was told of a lock and never of its end)."
+    ),
+    "inactive": "Another session is in front at this seat; hudd goes on when yours is back.",
+    "away": "Nobody has used keyboard or mouse for [privacy] idle_s; hudd goes on when you are back.",
+    "screensaver": "The screensaver runs; hudd goes on when it ends.",
+    "suspended": "The machine is going to sleep; hudd goes on when it wakes.",
+    "excluded": (
+        "A window that [privacy] excludes is open on this desktop; close or minimize it, or set "
+        '[privacy] on_excluded = "mask".'
+    ),
+    "private_window": (
+        "A private browsing window is open on this desktop; close or minimize it, or set "
+        "[privacy] private_windows = false."
+    ),
+    "sharing": ("A meeting shares the screen; end the sharing, or set [privacy] pause_when_sharing = false."),
+    "facts_unknown": "Whether the screen is private cannot be told now; `hudctl status` says what fails.",
+    "not_strict_enough": (
+        "[privacy] strict is set, and this desktop does not tell all that it asks for; `hudctl status` says what is "
+        "missing, or set strict = false."
+    ),
     "cap_reached": (
         "A money cap is reached; `hudctl status` tells which one: raise it in [cost], or wait until its time is over."
     ),
-    "cap_near": "Nine tenths of a money cap are spent; the rest is kept for snaps, and nothing else is asked.",
+    "cap_near": "What is left of a money cap is kept for snaps; `hudctl status` tells which one.",
     "price_unknown": (
         "The price of this model is unknown; name one in [cost] prices_file or set [cost] token_cap_day."
     ),
@@ -79,6 +110,7 @@ class Facts:
     def __init__(self) -> None:
         self.epoch = 1
         self._held: set[Reason] = set()
+        self._details: dict[str, str] = {}
         self._listeners: list[Callable[[], None]] = []
 
     @property
@@ -91,8 +123,18 @@ class Facts:
         """The reasons that hold now for pictures that nobody asked for: those for every picture, and their own."""
         return tuple(sorted(self._held))
 
-    def set(self, reason: Reason, held: bool) -> None:  # noqa: FBT001 - reads as "set paused to True"
-        """Note that a reason holds or does not; a change raises the epoch and tells the listeners."""
+    def set(self, reason: Reason, held: bool, sentence: str = "") -> None:  # noqa: FBT001 - reads as "set paused to True"
+        """Note that a reason holds or does not; a change raises the epoch and tells the listeners.
+
+        Args:
+            reason: The word.
+            held: Whether it holds now.
+            sentence: What a person is told instead of the word's own sentence, while it holds; '' for that one.
+        """
+        if held and sentence:
+            self._details[reason] = sentence
+        else:
+            self._details.pop(reason, None)
         if held == (reason in self._held):
             return
         if held:
@@ -102,6 +144,16 @@ class Facts:
         self.epoch += reason not in AUTOMATIC_ONLY
         for listener in self._listeners:
             listener()
+
+    def touch(self) -> None:
+        """Something about what may be seen changed that is no reason by itself: older pictures may not leave."""
+        self.epoch += 1
+        for listener in self._listeners:
+            listener()
+
+    def explain(self, reasons: Sequence[str]) -> tuple[str, str]:
+        """Reasons as sentences for a person, as exact as they are known now: why, and what to do about it."""
+        return causes_and_remedies([self._details.get(reason, reason) for reason in reasons])
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` after every change."""

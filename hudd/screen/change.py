@@ -50,6 +50,14 @@ class Tiles:
         """Members of either. ``other`` must be of the same size."""
         return Tiles(self.columns, self.rows, self.bits | other.bits)
 
+    def without(self, other: Tiles) -> Tiles:
+        """Members that are not in ``other``."""
+        return Tiles(self.columns, self.rows, self.bits & ~other.bits)
+
+    def common(self, other: Tiles) -> Tiles:
+        """Members of both."""
+        return Tiles(self.columns, self.rows, self.bits & other.bits)
+
     def meets(self, other: Tiles) -> bool:
         """Whether they share a tile."""
         return bool(self.bits & other.bits)
@@ -60,10 +68,9 @@ class Tiles:
 
     def grown(self) -> Tiles:
         """The members and their eight neighbours."""
-        first_column = sum(1 << (row * self.columns) for row in range(self.rows))
+        everything, first_column = self._edges()
         last_column = first_column << (self.columns - 1)
         wide = self.bits | (self.bits & ~last_column) << 1 | (self.bits & ~first_column) >> 1
-        everything = (1 << (self.columns * self.rows)) - 1
         return Tiles(self.columns, self.rows, (wide | wide << self.columns | wide >> self.columns) & everything)
 
     def clusters(self) -> Iterator[Tiles]:
@@ -72,12 +79,33 @@ class Tiles:
         while rest:
             cluster = Tiles(self.columns, self.rows, rest & -rest)
             while True:
-                more = cluster.grown().bits & rest
+                more = self._streaks(cluster.grown().bits & rest, rest)
                 if more == cluster.bits:
                     break
                 cluster = Tiles(self.columns, self.rows, more)
             rest &= ~cluster.bits
             yield cluster
+
+    def _streaks(self, bits: int, within: int) -> int:
+        """``bits`` and all that lies in one line with them inside of ``within``, in steps that double."""
+        _, first_column = self._edges()
+        last_column = first_column << (self.columns - 1)
+        for step, length, up, down in (
+            (1, self.columns, within & ~first_column, within & ~last_column),
+            (self.columns, self.rows, within, within),
+        ):
+            reach, upwards, downwards = 1, up, down
+            while reach < length:
+                bits |= (bits << step * reach) & upwards | (bits >> step * reach) & downwards
+                upwards &= upwards << step * reach
+                downwards &= downwards >> step * reach
+                reach *= 2
+        return bits
+
+    def _edges(self) -> tuple[int, int]:
+        """All tiles, and those of the first column: the lowest bit of each row."""
+        everything = (1 << (self.columns * self.rows)) - 1
+        return everything, everything // ((1 << self.columns) - 1)
 
     def bounds(self) -> tuple[int, int, int, int]:
         """``(first row, first column, last row, last column)``; there must be a member."""
@@ -116,6 +144,9 @@ class Change:
             clock, make 1.
         ignored: True when something changed inside the rectangles that were to be ignored.
         subtle: True when pixels differ, but too little, or too finely, to count anywhere.
+        shapes: Those of ``tiles`` that show other shapes, not only the same ones in other colours; None when nobody
+            looked closer, and then all of them count so.
+        pictured: Those of ``tiles`` that show a picture now, no text; None when nobody looked closer.
     """
 
     tiles: Tiles
@@ -124,3 +155,5 @@ class Change:
     patches: int = 0
     ignored: bool = False
     subtle: bool = False
+    shapes: Tiles | None = None
+    pictured: Tiles | None = None

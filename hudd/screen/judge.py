@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hudd.config.settings import GateSettings
 from hudd.errors import PictureError
 from hudd.model import Shot, Source
+from hudd.screen.content import describe
 from hudd.screen.gate import Action, Gate
 from hudd.screen.pictures import list_pictures, read_picture
 from hudd.screen.pixels import Fingerprint, compare, fingerprint
 from hudd.screen.source import Rect
+
+_APART_S: Final = 60.0
+"""Files count as so far apart: nothing in a folder is restless."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,8 @@ def judge_folder(directory: Path, settings: GateSettings) -> Iterator[FolderVerd
     gate = Gate(replace(settings, settle_s=0.0, max_settle_s=0.0, min_interval_s=0.0, heartbeat_s=0.0))
     look: Fingerprint | None = None
     sent: Fingerprint | None = None
-    for now, file in enumerate(list_pictures(directory)):
+    for number, file in enumerate(list_pictures(directory)):
+        now = number * _APART_S
         try:
             pixels, width, height = read_picture(directory / file.name)
         except PictureError as error:
@@ -65,12 +70,16 @@ def judge_folder(directory: Path, settings: GateSettings) -> Iterator[FolderVerd
         shot = Shot(Source("monitor", "pictures", (0, 0, width, height)), pixels, width, height, 0.0, 0)
         seen = fingerprint(shot, look)
         since_look = compare(seen, look, luma_step=settings.luma_step) if look is not None else None
-        since_sent = compare(seen, sent, luma_step=settings.luma_step) if sent is not None else None
+        since_sent = None
+        if sent is not None:
+            since_sent = describe(compare(seen, sent, luma_step=settings.luma_step), seen, sent)
         look = seen
-        decision = gate.look(float(now), since_look=since_look, since_sent=since_sent)
+        decision = gate.look(now, since_look=since_look, since_sent=since_sent)
         if decision.action == "send":
-            gate.sent(float(now))
+            gate.sent(now)
             sent = seen
+        elif decision.reason == "colours":
+            sent = seen  # as the daemon does: its words were sent
         yield FolderVerdict(
             file.name,
             decision.action,

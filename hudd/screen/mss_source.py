@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes.util
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import mss
@@ -14,7 +15,9 @@ from hudd.clock import Clock
 from hudd.config.settings import ScreenSettings
 from hudd.errors import CaptureError, NoDisplayError
 from hudd.model import Shot, Source
-from hudd.screen.source import Rect, ScreenStatus
+from hudd.screen.macos import check_permission
+from hudd.screen.places import check_wanted, visible_part, wanted_sources
+from hudd.screen.source import Rect, ScreenStatus, Window
 from hudd.screen.x11 import X11Watch, open_watch
 from hudd.wire.messages import topic_source
 
@@ -76,13 +79,12 @@ class MssScreen:
     def sources(self) -> tuple[Source, ...]:
         if self._monitors_may_have_changed():
             self._reopen()
-        wanted = self._wanted()
-        if not wanted:
-            raise NoDisplayError(f"No wanted monitor is connected: {_these(self._settings.monitors, self._sources)}")
-        return wanted
+        return wanted_sources(self._settings.monitors, self._sources)
 
     def grab(self, source: Source, *, epoch: int, captured_at: float) -> Shot:
         started = self._clock.monotonic()
+        if source.kind != "monitor":
+            source = self._on_screen(source)
         left, top, width, height = source.rect
         area: dict[str, Any] = {"left": left, "top": top, "width": width, "height": height}
         try:
@@ -107,6 +109,11 @@ class MssScreen:
 
     def window_rect(self, window: int) -> Rect | None:
         return self._watch.window_rect(window) if self._watch is not None else None
+
+    def windows(self) -> tuple[Window, ...]:
+        if self._watch is None:
+            raise CaptureError("This window system does not tell hudd which windows there are.")
+        return self._watch.windows()
 
     def status(self) -> ScreenStatus:
         notes = [] if self._mss is None else self._mss.performance_status
@@ -137,26 +144,22 @@ class MssScreen:
                 if watch.xwayland:
                     raise NoDisplayError(
                         f"{self._display} is an X server inside a Wayland session, which hides the screen.",
-                        hint='Log in to an X11 (Xorg) session, or set [screen] source = "pictures:DIR".',
+                        hint='Leave [screen] source at "auto", or choose "wayland", "grim" or "portal".',
                     )
                 if not watch.damage:
                     self._why_polling = "Changes are found by polling: this X server has no DAMAGE extension."
+        else:
+            check_permission()
         self._open_capture()
-        if self._settings.monitors:
-            names = {source.name for source in self._sources}
-            if any(name not in names for name in self._settings.monitors):
-                raise CaptureError(
-                    f"A monitor does not exist: {_these(self._settings.monitors, self._sources)}",
-                    hint="Correct [screen] monitors, or leave it empty for all.",
-                )
+        check_wanted(self._settings.monitors, self._sources)
 
     def _check_x11(self, environ: Mapping[str, str]) -> None:
         if self._display:
             return
         if environ.get("WAYLAND_DISPLAY"):
             raise NoDisplayError(
-                "This is a Wayland session without X11, which hudd cannot watch yet.",
-                hint='Log in to an X11 (Xorg) session, or set [screen] source = "pictures:DIR".',
+                "This is a Wayland session without X11.",
+                hint='Leave [screen] source at "auto", or choose "wayland", "grim" or "portal".',
             )
         raise NoDisplayError(
             "There is no display: DISPLAY is not set.",
@@ -211,10 +214,17 @@ class MssScreen:
             return self._clock.monotonic() - self._read_at >= _REREAD_S
         return False
 
-    def _wanted(self) -> tuple[Source, ...]:
-        if not self._settings.monitors:
-            return self._sources
-        return tuple(source for source in self._sources if source.name in self._settings.monitors)
+    def _on_screen(self, source: Source) -> Source:
+        """The part of a region or window that can be seen.
+
+        Raises:
+            CaptureError: There is none.
+        """
+        part = visible_part(source.rect, self._sources)
+        if part is None:
+            there = ", ".join(f"{s.name} {s.rect[2]}x{s.rect[3]} at {s.rect[0]},{s.rect[1]}" for s in self._sources)
+            raise CaptureError(f"The {source.kind} lies outside of the screen (monitors: {there}).")
+        return replace(source, rect=part)
 
     def _explain(self, error: Exception, source: Source) -> CaptureError:
         """Tell a dead display from a frame that failed because the screen was resized under it."""
@@ -222,9 +232,9 @@ class MssScreen:
             self._reopen()
         except NoDisplayError as gone:
             return gone
-        if source not in self._sources:
+        if source.kind == "monitor" and source not in self._sources:
             return CaptureError(f"The monitor {source.name} changed while it was read; the next look sees it.")
-        return CaptureError(f"The monitor {source.name} could not be read: {_plain(error)}.")
+        return CaptureError(f"The {source.kind} {source.name} could not be read: {_plain(error)}.")
 
 
 def _named(monitors: list[dict[str, Any]], names: Mapping[Rect, str]) -> tuple[Source, ...]:
@@ -244,12 +254,6 @@ def _named(monitors: list[dict[str, Any]], names: Mapping[Rect, str]) -> tuple[S
         if rect[2] > 0 and rect[3] > 0:
             sources.append(Source("monitor", name, rect))
     return tuple(sources)
-
-
-def _these(wanted: tuple[str, ...], there: tuple[Source, ...]) -> str:
-    names = {source.name for source in there}
-    missing = ", ".join(name for name in wanted if name not in names) or "none is"
-    return f"{missing} (connected: {', '.join(sorted(names)) or 'none'})."
 
 
 def _plain(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import stat
 from collections.abc import Iterator
@@ -14,7 +15,9 @@ from PIL import Image, UnidentifiedImageError
 from hudd.clock import Clock
 from hudd.errors import CaptureError, NoDisplayError, PictureError
 from hudd.model import Shot, Source
-from hudd.screen.source import Rect, ScreenStatus
+from hudd.screen.arrange import cut_out
+from hudd.screen.places import source_around
+from hudd.screen.source import Rect, ScreenStatus, Window
 
 _log = logging.getLogger("hudd.screen")
 
@@ -58,14 +61,28 @@ def read_picture(path: Path) -> tuple[bytes, int, int]:
     Raises:
         PictureError: The file is no picture that can be read.
     """
+    return _decode(path, path.name)
+
+
+def decode_picture(data: bytes, name: str) -> tuple[bytes, int, int]:
+    """Decode the bytes of a file, which errors call ``name``, to ``B G R X`` bytes, width and height.
+
+    Raises:
+        PictureError: They are no picture that can be read.
+    """
+    return _decode(io.BytesIO(data), name)
+
+
+def _decode(file: Path | io.BytesIO, name: str) -> tuple[bytes, int, int]:
     try:
-        with Image.open(path, formats=_FORMATS) as picture:
+        with Image.open(file, formats=_FORMATS) as picture:
             if picture.width * picture.height > _MOST_PIXELS:
-                raise PictureError(f"{path.name} has {picture.width}x{picture.height} pixels, which is too large.")
+                raise PictureError(f"{name} has {picture.width}x{picture.height} pixels, which is too large.")
             rgb = picture.convert("RGB")
     except (OSError, UnidentifiedImageError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        # Pillow reports broken files by all of these.
-        raise PictureError(f"{path.name} is no picture that can be read ({error}).") from error
+        # Pillow reports broken files by all of these. Its words name the object in memory, which says nothing.
+        why = "the format is not known" if isinstance(error, UnidentifiedImageError) else str(error)
+        raise PictureError(f"{name} is no picture that can be read ({why}).") from error
     return rgb.tobytes("raw", "BGRX"), rgb.width, rgb.height
 
 
@@ -101,6 +118,9 @@ class PictureFolder:
     def grab(self, source: Source, *, epoch: int, captured_at: float) -> Shot:
         started = self._clock.monotonic()
         shown = self._current()
+        if source.kind != "monitor":
+            source_around(source, (shown,))
+            return cut_out(self.grab(shown, epoch=epoch, captured_at=captured_at), source)
         return Shot(
             # The picture may have another size than the one before.
             source=replace(source, rect=shown.rect),
@@ -120,6 +140,9 @@ class PictureFolder:
 
     def window_rect(self, window: int) -> Rect | None:  # noqa: ARG002 - a folder has no windows
         return None
+
+    def windows(self) -> tuple[Window, ...]:
+        raise CaptureError("Pictures have no windows.")
 
     def status(self) -> ScreenStatus:
         return ScreenStatus(f"pictures in {self._directory}", "", damage=False)

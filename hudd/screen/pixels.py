@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -74,7 +74,7 @@ def fingerprint(shot: Shot, previous: Fingerprint | None = None) -> Fingerprint:
     bands = [None if differs else _band(shot, index) for index, differs in enumerate(differing)]
     dirty = [index for index, (new, old) in enumerate(zip(bands, previous.bands, strict=True)) if new != old]
     if not dirty:
-        return Fingerprint(shot.source, shot.width, shot.height, previous.bands, previous.samples)
+        return previous if previous.source == shot.source else replace(previous, source=shot.source)
     if 2 * len(dirty) > len(bands):
         samples = _samples(pixels)
     else:
@@ -344,10 +344,9 @@ def _sample(pixel: float) -> int:
 
 
 def _tile_flags(flags: _Flags) -> _Flags:
-    """Whether any sample of a tile is set. Eight samples are one number, and rows are folded in halves, to be fast."""
-    words = flags.view(np.uint64)
-    words = words[:, ::2] | words[:, 1::2]
-    folded = words.reshape(-1, _ROWS_PER_TILE, words.shape[1])
+    """Whether any sample of a tile is set. The samples of a tile's row become one number, and its rows are folded."""
+    words = np.packbits(flags, axis=None).view(np.uint16)
+    folded = words.reshape(-1, _ROWS_PER_TILE, flags.shape[1] // _COLUMNS_PER_TILE)
     while (half := folded.shape[1] // 2) > 0:
         folded = folded[:, :half] | folded[:, half:]
     return folded[:, 0] != 0

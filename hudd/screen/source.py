@@ -11,6 +11,46 @@ Rect = tuple[int, int, int, int]
 """``(left, top, width, height)`` in the pixels of the desktop."""
 
 
+ONE_COLOUR = "the screen is one colour: locked, off, or capture is not permitted."
+"""What is said of a frame that shows nothing; it is never taken for a screen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One top-level window that is shown.
+
+    Attributes:
+        id: What names it to the window system: ``0x1c00007`` on X11.
+        title: Its title, as it is now.
+        app: Class (X11) or application id (Wayland); '' when it has none.
+        pid: The process that says it owns it; None when it does not say.
+        rect: Where it is on the desktop, frame included; None where the window system does not tell (Wayland).
+        focused: Whether it has the keyboard.
+    """
+
+    id: str
+    title: str
+    app: str
+    pid: int | None = None
+    rect: Rect | None = None
+    focused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One monitor of a ScreenCast, as ``Start`` tells it.
+
+    Attributes:
+        node: PipeWire's node.
+        name: Stable for the monitor where the portal tells one; '' otherwise.
+        rect: Place and size on the desktop; zeros where the portal does not tell.
+    """
+
+    node: int
+    name: str
+    rect: Rect
+
+
 @dataclass(frozen=True, slots=True)
 class ScreenStatus:
     """How well the screen can be looked at.
@@ -70,6 +110,15 @@ class Screen(Protocol):
 
         Raises:
             NoDisplayError: The display is gone.
+        """
+        ...
+
+    def windows(self) -> tuple[Window, ...]:
+        """The windows that are shown, the topmost last where the window system tells the order.
+
+        Raises:
+            NoDisplayError: The display is gone.
+            CaptureError: The window system does not tell; the sentence says so.
         """
         ...
 

@@ -16,7 +16,8 @@ import threading
 from typing import Any, Final
 
 from hudd.errors import NoDisplayError
-from hudd.screen.source import Rect
+from hudd.screen.source import Rect, Window
+from hudd.screen.windows import ACTIVE, CLIENTS, TITLES, X11Windows
 
 _XWAYLAND: Final = "XWAYLAND"
 _VIEWABLE: Final = 2
@@ -31,7 +32,7 @@ class X11Watch:
     Reading events never waits for the server, so an event loop may do it; everything else asks and waits.
     """
 
-    def __init__(self, library: Any, display: str) -> None:
+    def __init__(self, library: Any, display: str, *, only_windows: bool = False) -> None:
         self._library = library
         self._display = display
         self._event_lock = threading.Lock()
@@ -44,6 +45,8 @@ class X11Watch:
         self._damage_extension: Any = None
         self._damage_events: tuple[type, ...] = ()
         self._monitor_events: tuple[type, ...] = ()
+        self._windows_changed = False
+        self._followed: set[int] = set()
         self._events: Any = library.connect(display)
         try:
             self._windows: Any = library.connect(display)
@@ -53,8 +56,13 @@ class X11Watch:
         try:
             self._root = self._events.get_setup().roots[self._events.pref_screen].root
             self.xwayland = self._has(_XWAYLAND)
-            self._watch_monitors()
-            self._watch_damage()
+            self._lister = X11Windows(library, self._windows, self._root, self._window_rect)
+            told = (*CLIENTS, ACTIVE, *TITLES)
+            self._window_atoms = frozenset(self._lister.atoms[name] for name in told)
+            self._follow(self._root, library.xproto.EventMask.SubstructureNotify)
+            if not only_windows:
+                self._watch_monitors()
+                self._watch_damage()
         except library.XcffibException:
             self.close()
             raise
@@ -130,6 +138,39 @@ class X11Watch:
                     raise self._gone() from None
                 return None
 
+    def windows(self) -> tuple[Window, ...]:
+        """The windows that are shown, the topmost last; from now on changes of their titles are told.
+
+        Raises:
+            NoDisplayError: The display is gone.
+        """
+        library = self._library
+        try:
+            with self._window_lock:
+                found = self._lister.read()
+            with self._event_lock:
+                now = {int(window.id, 16) for window in found}
+                for window in now - self._followed:
+                    self._follow(window)
+                self._followed = now
+                self._events.flush()
+        except library.XcffibException as error:
+            raise self._gone() from error
+        return found
+
+    def take_windows_changed(self) -> bool:
+        """Whether a window came or went, or another one, or another title, came to the front since the last call.
+
+        Titles are told of windows that ``windows`` listed. The descriptor of the events tells when to ask.
+
+        Raises:
+            NoDisplayError: The display is gone.
+        """
+        with self._event_lock:
+            self._drain()
+            told, self._windows_changed = self._windows_changed, False
+            return told
+
     def close(self) -> None:
         """Close both connections. May be called again."""
         with self._event_lock, self._window_lock:
@@ -148,6 +189,31 @@ class X11Watch:
         place = core.GetGeometry(window).reply()
         border = 2 * int(place.border_width)
         return (int(place.x), int(place.y), int(place.width) + border, int(place.height) + border)
+
+    def _follow(self, window: int, more: int = 0) -> None:
+        """Be told of changed properties; nothing is waited for."""
+        library = self._library.xproto
+        self._events.core.ChangeWindowAttributes(
+            window, library.CW.EventMask, [library.EventMask.PropertyChange | more]
+        )
+
+    def _tells_of_windows(self, event: Any) -> bool:
+        """Top-level windows that appear, vanish, move or are raised, and properties that tell of windows."""
+        events = self._library.xproto
+        if isinstance(event, events.PropertyNotifyEvent):
+            return event.atom in self._window_atoms
+        return isinstance(
+            event,
+            (events.MapNotifyEvent, events.UnmapNotifyEvent, events.ConfigureNotifyEvent, events.DestroyNotifyEvent),
+        )
+
+    def _next_event(self) -> Any:
+        """The next event, or None. A window that closed before it could be followed is an error on the wire."""
+        while True:
+            try:
+                return self._events.poll_for_event()
+            except self._library.ProtocolException:
+                continue
 
     def _has(self, extension: str) -> bool:
         return bool(self._events.core.QueryExtension(len(extension), extension).reply().present)
@@ -195,13 +261,15 @@ class X11Watch:
         try:
             while True:
                 damaged = False
-                while (event := self._events.poll_for_event()) is not None:
+                while (event := self._next_event()) is not None:
                     if isinstance(event, self._damage_events):
                         damaged = True
                         area = event.area
                         self._rects.append((int(area.x), int(area.y), int(area.width), int(area.height)))
                     elif isinstance(event, self._monitor_events):
                         self._monitors_changed = True
+                    elif self._tells_of_windows(event):
+                        self._windows_changed = True
                 if not damaged:
                     return
                 # Emptying the box asks for news again. Sending may itself read events, hence the outer loop.
@@ -214,8 +282,29 @@ class X11Watch:
         return NoDisplayError(f"The X display {self._display} is gone.", hint="hudd goes on when it is back.")
 
 
-def open_watch(display: str) -> X11Watch | str:
+def load_xcffib() -> Any:
+    """Load xcffib with every extension that hudd uses.
+
+    Loaded before connecting, because a connection can read only the events that it knew when it was made; and all of
+    them by everybody, because another thread that connects meanwhile must not meet a list that still grows.
+
+    Raises:
+        ImportError: It is not installed; it does not exist on macOS.
+        OSError: libxcb is missing.
+    """
+    import xcffib  # noqa: PLC0415 - optional
+
+    for name in ("damage", "randr", "screensaver", "sync"):
+        importlib.import_module(f"xcffib.{name}")
+    return xcffib
+
+
+def open_watch(display: str, *, only_windows: bool = False) -> X11Watch | str:
     """Connect to a display for what it tells besides pixels.
+
+    Args:
+        display: ``DISPLAY``.
+        only_windows: Whether damage and monitors are of no interest, so that only windows wake the reader.
 
     Returns:
         The watch, or one sentence that says why there is none.
@@ -224,16 +313,11 @@ def open_watch(display: str) -> X11Watch | str:
         NoDisplayError: xcffib is there, and the display is not.
     """
     try:
-        import xcffib  # noqa: PLC0415 - optional: it does not exist on macOS
-
-        # Loaded before connecting, because a connection can read only the events that it knew when it was made.
-        importlib.import_module("xcffib.damage")
-        importlib.import_module("xcffib.randr")
+        library = load_xcffib()
     except (ImportError, OSError) as error:
         return f"Changes are found by polling: xcffib cannot be loaded ({error})."
-    library: Any = xcffib
     try:
-        return X11Watch(library, display)
+        return X11Watch(library, display, only_windows=only_windows)
     except library.ConnectionException as error:
         raise NoDisplayError(
             f"The X display {display} cannot be opened.", hint="Check DISPLAY and XAUTHORITY."

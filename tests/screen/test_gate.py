@@ -12,6 +12,9 @@ SETTINGS = GateSettings(settle_s=0.4, max_settle_s=3.0, min_interval_s=2.0, hear
 NOTHING = Change(Tiles(10, 10))
 
 
+FILM = Tiles.block(10, 10, (3, 2, 6, 6))
+
+
 def change(patches: int, row: int = 0) -> Change:
     tiles = Tiles.block(10, 10, (row, 0, row, min(9, patches - 1)))
     return Change(tiles, (0, 0, 64, 32), tiles.count / 100, patches)
@@ -114,6 +117,78 @@ def test_a_frame_that_was_not_sent_stays_news() -> None:
         assert gate.look(now, since_look=NOTHING, since_sent=change(5)).action == "send"
 
 
+def film(*, news: Tiles = NOTHING.tiles) -> Change:
+    """What a film and, perhaps, something else changed."""
+    tiles = FILM.union(news)
+    return Change(tiles, (0, 0, 64, 32), tiles.count / 100, tiles.count, shapes=tiles, pictured=FILM)
+
+
+def watch_film(gate: Gate, looks: int, start: float = 10.0) -> str:
+    """Look at a film twice a second; the gate's last reason."""
+    reason = ""
+    for number in range(looks):
+        reason = gate.look(start + number / 2, since_look=film(), since_sent=film()).reason
+    return reason
+
+
+def test_a_film_is_held_back_from_its_first_seconds_on_and_when_it_stops() -> None:
+    gate = sent_gate()
+    looks = [gate.look(10.0 + n / 2, since_look=film(), since_sent=film()) for n in range(40)]
+    assert [look.action for look in looks] == ["wait"] * 3 + ["same"] * 37
+    assert gate.look(30.5, since_look=NOTHING, since_sent=film()).reason == "restless"
+
+
+def test_words_beside_a_film_are_sent_when_they_rest_though_it_plays_on() -> None:
+    gate = sent_gate()
+    watch_film(gate, 10)
+    words = Tiles.block(10, 10, (9, 0, 9, 7))
+    assert gate.look(15.0, since_look=film(news=words), since_sent=film(news=words)).reason == "settling"
+    assert gate.look(15.5, since_look=film(), since_sent=film(news=words)).reason == "changed"
+
+
+def test_a_log_that_runs_where_no_picture_is_stays_news() -> None:
+    gate = sent_gate()
+    log = Change(FILM, (0, 0, 64, 32), 0.2, FILM.count, shapes=FILM, pictured=NOTHING.tiles)
+    looks = [gate.look(10.0 + n / 2, since_look=log, since_sent=log) for n in range(7)]
+    assert [look.reason for look in looks] == ["settling"] * 6 + ["changed"]
+
+
+def test_a_page_that_follows_a_film_is_news() -> None:
+    gate = sent_gate()
+    watch_film(gate, 10)
+    page = Change(FILM, (0, 0, 64, 32), 0.2, FILM.count, shapes=FILM, pictured=NOTHING.tiles)
+    assert gate.look(40.0, since_look=page, since_sent=page).reason == "settling"
+    assert gate.look(40.5, since_look=NOTHING, since_sent=page).reason == "changed"
+
+
+def test_a_wheel_larger_than_a_cursor_is_restless_in_the_end() -> None:
+    gate = sent_gate()
+    wheel = change(4)
+    looks = [gate.look(10.0 + n / 2, since_look=wheel, since_sent=wheel).reason for n in range(5)]
+    assert looks == ["settling"] * 3 + ["restless"] * 2
+
+
+@pytest.mark.parametrize(
+    ("shapes", "reason"),
+    [
+        (Tiles(10, 10), "colours"),
+        (Tiles.block(10, 10, (0, 0, 0, 0)), "colours"),
+        (Tiles.block(10, 10, (0, 0, 1, 1)), "colours"),
+        (Tiles.block(10, 10, (0, 0, 0, 4)), "settling"),
+        (Tiles.block(10, 10, (0, 0, 5, 9)), "settling"),
+    ],
+)
+def test_other_colours_are_no_news_unless_words_changed_among_them(shapes: Tiles, reason: str) -> None:
+    theme = Change(Tiles.full(10, 10), (0, 0, 640, 320), 1.0, 100, shapes=shapes, pictured=NOTHING.tiles)
+    assert sent_gate().look(10.0, since_look=theme, since_sent=theme).reason == reason
+
+
+def test_spots_of_other_shapes_count_when_there_is_little_else() -> None:
+    few = Tiles.block(10, 10, (0, 0, 0, 2))
+    words = Change(Tiles.block(10, 10, (0, 0, 0, 4)), (0, 0, 64, 32), 0.05, 5, shapes=few, pictured=NOTHING.tiles)
+    assert sent_gate().look(10.0, since_look=words, since_sent=words).reason == "settling"
+
+
 @given(
     st.lists(st.tuples(st.floats(0.01, 3.0), st.integers(0, 9), st.integers(0, 9), st.booleans()), max_size=60),
     st.floats(0, 5),
@@ -143,7 +218,7 @@ def test_whatever_happens_pictures_keep_their_distance_and_waits_end(
             news_since = now if news_since is None else news_since
             assert now - max(news_since + max_settle_s, sent_at + min_interval_s) < 1e-6
         elif decision.action == "same":
-            assert news < settings.min_tiles or decision.reason == "echo"
+            assert news < settings.min_tiles or decision.reason in {"echo", "restless"}
             news_since = None
         else:
             assert now - sent_at >= min_interval_s - 1e-6

@@ -1,0 +1,113 @@
+"""Everything that watches over privacy, hung together. Composition, like ``house``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from hudd.clock import Clock
+from hudd.config.settings import Settings
+from hudd.desktop.bus import Bus
+from hudd.desktop.screensaver import ScreenSavers
+from hudd.desktop.session import LoginSession
+from hudd.flow.facts_saver import SaverFacts
+from hudd.flow.facts_windows import WindowFacts
+from hudd.policy.facts import Facts
+from hudd.policy.knowledge import AnyOf, Knowledge
+from hudd.screen.tellers import open_teller
+from hudd.screen.x11_saver import open_saver
+
+BEGIN_S: Final = 3.0
+"""What did not answer within this time at the start counts as failing, and is asked on."""
+
+
+class Guards:
+    """The sources of facts. Made inside a running event loop.
+
+    Args:
+        settings: All of them.
+        environ: Where the session, its bus and its display are.
+        facts: Told.
+        session_bus: The session's bus.
+        system_bus: The system's bus.
+        clock: Time.
+        on_state: Called when a source tells better or worse than before.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        environ: Mapping[str, str],
+        facts: Facts,
+        session_bus: Bus,
+        system_bus: Bus,
+        clock: Clock,
+        on_state: Callable[[], None],
+    ) -> None:
+        self.settings = settings.privacy
+        self._source = settings.screen.source
+        self.knowledge = Knowledge(facts, on_state)
+        self.knowledge.strict = settings.privacy.strict
+        saved = AnyOf(facts, "screensaver")
+        self._saver = SaverFacts(
+            open_saver=lambda idle_s: open_saver(self._source, environ.get("DISPLAY", ""), idle_s),
+            idle_s=settings.privacy.idle_s,
+            saved=saved,
+            away=AnyOf(facts, "away"),
+            knowledge=self.knowledge,
+            clock=clock,
+        )
+        self.windows = WindowFacts(
+            open_teller=lambda: open_teller(self._source, environ),
+            settings=settings.privacy,
+            facts=facts,
+            knowledge=self.knowledge,
+            clock=clock,
+        )
+        self._session = LoginSession(
+            system_bus, facts, self.knowledge, clock=clock, environ=environ, on_idle=self._saver.idle_hint
+        )
+        self._screensavers = ScreenSavers(session_bus, saved, self.knowledge, clock=clock)
+
+    def change(self, settings: Settings) -> None:
+        """Other settings hold from now on."""
+        reopen, self._source = settings.screen.source != self._source, settings.screen.source
+        if settings.privacy == self.settings and not reopen:
+            return
+        self.settings = settings.privacy
+        self.knowledge.strict = settings.privacy.strict
+        self._saver.change(settings.privacy.idle_s)
+        self.windows.change(settings.privacy, reopen=reopen)
+
+    async def begin(self) -> None:
+        """Read everything once, before anything may be asked of hudd."""
+        sources = {
+            "lock": self._session.begin(),
+            "screensaver": self._screensavers.begin(),
+            "saver": self._saver.begin(),
+            "windows": self.windows.begin(),
+        }
+        tasks = {asyncio.create_task(work, name=name) for name, work in sources.items()}
+        done, late = await asyncio.wait(tasks, timeout=BEGIN_S)
+        for task in late:
+            task.cancel()
+            sentence = f"What tells of the {task.get_name()} did not answer within {BEGIN_S:g} s."
+            self.knowledge.tell("screensaver" if task.get_name() == "saver" else task.get_name(), "failing", sentence)
+        if late:
+            await asyncio.wait(late)
+        for task in done:
+            task.result()
+
+    async def run(self) -> None:
+        """Follow everything until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._session.run())
+            tasks.create_task(self._screensavers.run())
+            tasks.create_task(self._saver.run())
+            tasks.create_task(self.windows.run())
+
+    def status(self) -> Mapping[str, Any]:
+        """``privacy`` of the status."""
+        return self.knowledge.status()

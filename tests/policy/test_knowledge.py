@@ -1,0 +1,44 @@
+"""What follows from sources of facts that are silent."""
+
+from __future__ import annotations
+
+import pytest
+
+from hudd.policy.facts import Facts
+from hudd.policy.knowledge import STRICT_NEEDS, AnyOf, Knowledge
+
+
+def test_a_source_that_fails_withholds_and_one_that_is_not_there_does_not() -> None:
+    facts, told = Facts(), list[int]()
+    knowledge = Knowledge(facts, lambda: told.append(1))
+    knowledge.tell("lock", "not_available", "There is no logind here.")
+    assert facts.reasons == ()
+    knowledge.tell("screensaver", "failing", "It does not answer.")
+    assert facts.reasons == ("facts_unknown",)
+    assert facts.explain(facts.reasons)[0] == "It does not answer."
+    knowledge.tell("screensaver", "failing", "It does not answer.")
+    assert len(told) == 2
+    knowledge.tell("screensaver", "known")
+    assert facts.reasons == ()
+
+
+@pytest.mark.parametrize("source", ["lock", "windows", "idle", "screensaver", "session", "sleep"])
+def test_strict_needs_lock_and_windows(source: str) -> None:
+    facts = Facts()
+    knowledge = Knowledge(facts)
+    knowledge.tell(source, "not_available", "It is not there.")
+    knowledge.strict = True
+    assert (facts.reasons == ("not_strict_enough",)) is (source in STRICT_NEEDS)
+    knowledge.strict = False
+    assert facts.reasons == ()
+
+
+def test_a_fact_of_two_tellers_holds_while_one_says_so() -> None:
+    facts = Facts()
+    saved = AnyOf(facts, "screensaver")
+    saved.set("bus", held=True)
+    saved.set("x11", held=True)
+    saved.set("bus", held=False)
+    assert facts.reasons == ("screensaver",)
+    saved.set("x11", held=False)
+    assert facts.reasons == ()

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import io
+import os
+import select
+import threading
+from collections.abc import Sequence
+
+import pytest
+from PIL import Image
+
+from hudd.clock import SystemClock
+from hudd.config.settings import ScreenSettings
+from hudd.errors import CaptureError, NoDisplayError
+from hudd.model import Source
+from hudd.screen import portal as portal_module
+from hudd.screen.choose import open_screen
+from hudd.screen.pipewire import PROGRAM, pipeline
+from hudd.screen.portal import PortalScreen
+from hudd.screen.source import Stream
+from hudd.screen.told import Told
+from tests.fakes.screen import need
+
+
+class Dialogue:
+    """A portal that grants what it is told to."""
+
+    def __init__(self, *streams: Stream, picture: tuple[int, int] | None = None) -> None:
+        self.streams = streams
+        self.picture = picture
+        self.ended = False
+        self.closed = 0
+
+    def screenshot(self) -> bytes:
+        if self.picture is None:
+            raise CaptureError("No screenshot.", hint="Ask for one.")
+        out = io.BytesIO()
+        Image.new("RGB", self.picture, (200, 10, 20)).save(out, "PNG")
+        return out.getvalue()
+
+    def cast(self, *, cursor: bool) -> tuple[int, Sequence[Stream]]:
+        del cursor
+        if not self.streams:
+            raise CaptureError("No cast.")
+        return os.open(os.devnull, os.O_RDONLY), self.streams
+
+    def cast_ended(self) -> bool:
+        return self.ended
+
+    def end_cast(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def fake_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames of GStreamer's own, one size for each node."""
+    need(PROGRAM)
+
+    def command(descriptor: int, node: int) -> tuple[str, ...]:
+        del descriptor
+        return pipeline(("videotestsrc", "is-live=true", "!", f"video/x-raw,width={node},height=60,framerate=10/1"))
+
+    monkeypatch.setattr(portal_module, "pipewire_command", command)
+
+
+def test_a_cast_has_a_source_for_each_stream_and_tells_of_frames(fake_source: None) -> None:
+    dialogue = Dialogue(Stream(160, "DP 1", (0, 0, 80, 30)), Stream(100, "", (80, 0, 0, 0)))
+    screen = PortalScreen(ScreenSettings(), dialogue, SystemClock())
+    try:
+        one, two = screen.sources()
+        assert (one, two) == (
+            Source("monitor", "DP-1", (0, 0, 80, 30)),
+            Source("monitor", "screen-2", (80, 0, 100, 60)),
+        )
+        shot = screen.grab(one, epoch=2, captured_at=5.0)
+        assert (shot.width, shot.height, shot.epoch, len(shot.pixels)) == (160, 60, 2, 160 * 60 * 4)
+        region = screen.grab(Source("region", "region", (10, 10, 20, 10)), epoch=0, captured_at=0.0)
+        assert (region.width, region.height) == (40, 20)
+        descriptor = screen.damage_fd()
+        assert descriptor is not None
+        assert select.select([descriptor], [], [], 10)[0]
+        assert screen.take_damage()
+        assert (screen.status().backend, screen.status().degraded, screen.status().damage) == (
+            "portal ScreenCast",
+            "",
+            True,
+        )
+        dialogue.ended = True
+        with pytest.raises(NoDisplayError, match="ScreenCast was ended"):
+            screen.sources()
+    finally:
+        screen.close()
+    assert dialogue.closed == 1
+    screen.close()
+
+
+def test_where_a_cast_does_not_work_screenshots_are_taken() -> None:
+    dialogue = Dialogue(picture=(50, 40))
+    screen = PortalScreen(ScreenSettings(), dialogue, SystemClock())
+    (source,) = screen.sources()
+    assert source == Source("monitor", "desktop", (0, 0, 50, 40))
+    shot = screen.grab(source, epoch=0, captured_at=0.0)
+    assert bytes(shot.pixels[:3]) == b"\x14\x0a\xc8"
+    assert screen.grab(Source("region", "region", (40, 30, 20, 20)), epoch=0, captured_at=0.0).width == 10
+    status = screen.status()
+    assert (status.backend, status.damage) == ("portal screenshots", False)
+    assert "No cast." in status.degraded or PROGRAM in status.degraded
+    screen.close()
+
+
+def test_where_neither_works_both_reasons_are_told(fake_source: None) -> None:
+    dialogue = Dialogue()
+    with pytest.raises(CaptureError, match=r"No cast\. No screenshot\.") as caught:
+        open_screen(ScreenSettings(source="portal"), {}, portal=lambda: dialogue)
+    assert caught.value.hint == "Ask for one."
+    assert dialogue.closed >= 1
+
+
+def test_a_wanted_monitor_that_is_not_cast_is_named(fake_source: None) -> None:
+    dialogue = Dialogue(Stream(160, "DP-1", (0, 0, 160, 60)))
+    with pytest.raises(CaptureError, match=r"HDMI-1 \(connected: DP-1\)"):
+        PortalScreen(ScreenSettings(monitors=("HDMI-1",)), dialogue, SystemClock())
+    assert dialogue.closed == 1
+
+
+def test_what_was_told_from_a_thread_is_taken_once() -> None:
+    told = Told()
+    assert not told.take()
+    threads = [threading.Thread(target=told.tell) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert select.select([told.fileno()], [], [], 5)[0]
+    assert told.take()
+    assert not select.select([told.fileno()], [], [], 0)[0]
+    told.close()
+    told.close()
+    told.tell()

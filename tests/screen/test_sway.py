@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hudd.errors import CaptureError
+from hudd.screen.source import Window
+from hudd.screen.sway import sway_windows
+
+TREE = {
+    "nodes": [
+        {
+            "pid": 7,
+            "id": 4,
+            "name": "Mail",
+            "app_id": "org.mail",
+            "visible": True,
+            "focused": True,
+            "rect": {"x": 1, "y": 2, "width": 3, "height": 4},
+        },
+        {"pid": 8, "id": 5, "name": "hidden", "app_id": "x", "visible": False, "rect": {}},
+    ],
+    "floating_nodes": [
+        {
+            "pid": 9,
+            "id": 6,
+            "name": None,
+            "app_id": None,
+            "visible": True,
+            "rect": {"x": 0, "y": 0, "width": 9, "height": 9},
+            "window_properties": {"class": "XTerm"},
+        }
+    ],
+}
+
+
+def answered(folder: Path, answer: bytes) -> tuple[Window, ...]:
+    """What is made of an answer of sway."""
+    path = folder / "ipc"
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen(1)
+
+        def serve() -> None:
+            peer, _ = server.accept()
+            with peer:
+                peer.recv(100)
+                peer.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            return sway_windows(str(path))
+        finally:
+            thread.join()
+
+
+def framed(tree: Any) -> bytes:
+    body = json.dumps(tree).encode()
+    return struct.pack("=6sII", b"i3-ipc", len(body), 4) + body
+
+
+def test_windows_that_are_shown_are_told_with_place_and_process(tmp_path: Path) -> None:
+    assert answered(tmp_path, framed(TREE)) == (
+        Window("4", "Mail", "org.mail", 7, (1, 2, 3, 4), focused=True),
+        Window("6", "", "XTerm", 9, (0, 0, 9, 9)),
+    )
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"i3-ipc", b"x" * 14, framed(TREE)[:-5], framed([1]), framed("x"), framed({"pid": 1, "visible": True})],
+)
+def test_an_answer_that_is_no_tree_is_an_error(tmp_path: Path, answer: bytes) -> None:
+    with pytest.raises(CaptureError, match="sway"):
+        answered(tmp_path, answer)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    tree=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["nodes", "pid", "visible", "rect", "x"]), inner, max_size=4)
+        ),
+        max_leaves=12,
+    )
+)
+def test_any_tree_is_windows_or_an_error(tmp_path_factory: pytest.TempPathFactory, tree: Any) -> None:
+    try:
+        windows = answered(tmp_path_factory.mktemp("s"), framed(tree))
+    except CaptureError:
+        return
+    assert all(isinstance(window, Window) for window in windows)
+
+
+def test_nobody_answers(tmp_path: Path) -> None:
+    with pytest.raises(CaptureError, match="sway does not tell of its windows"):
+        sway_windows(str(tmp_path / "none"))
