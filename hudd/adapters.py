@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from typing import Final
@@ -14,25 +14,38 @@ from hudd.config.paths import expand
 from hudd.config.settings import LOCAL_LONG_SIDE_PX, LOCAL_QUALITY, PictureSettings, RealtimeSettings, Settings
 from hudd.engine.process import EngineArguments, EngineProcess
 from hudd.errors import KeyMissingError, LinkRefusedError, PermissionsError, SettingsError
+from hudd.flow.spending import QUESTION_OVERHEAD_TOKENS, Limits
 from hudd.ledger.prices import PriceTable
 from hudd.model import Picture, Shot
 from hudd.realtime.link import Link, endpoint_url, open_link
+from hudd.realtime.memory import context_tokens
 from hudd.realtime.models import Models
-from hudd.realtime.prompt import compose_instructions
+from hudd.realtime.prompt import compose_instructions, estimate_tokens
 from hudd.screen.change import Change
-from hudd.screen.pixels import Fingerprint, compare, encode, fingerprint
+from hudd.screen.content import describe
+from hudd.screen.cropping import details
+from hudd.screen.pixels import Fingerprint, compare, encode, fingerprint, uniform
 from hudd.screen.source import Rect
 from hudd.service.logs import Log
 
 LONGEST_PROFILE: Final = 8000
+LEAST_PICTURE_BYTES: Final = 20_000
+"""A picture of fewer bytes shows no text that could be read."""
+MICRO: Final = 1_000_000
+"""Micro-dollars of a dollar."""
 
 
 class FramePixels:
     """The pixel work with the settings filled in."""
 
-    def __init__(self, picture: PictureSettings, luma_step: int) -> None:
+    def __init__(
+        self, picture: PictureSettings, luma_step: int, redact: Callable[[Shot], tuple[Shot, int]] | None = None
+    ) -> None:
         self._picture = picture
+        self._redact = redact
+        self._redacted: tuple[Shot, Shot, int] | None = None
         self._luma_step = luma_step
+        self._newest_bytes = 0
 
     def fingerprint(self, shot: Shot, previous: Fingerprint | None) -> Fingerprint:
         return fingerprint(shot, previous)
@@ -40,8 +53,42 @@ class FramePixels:
     def compare(self, now: Fingerprint, before: Fingerprint, *, ignored: Sequence[Rect]) -> Change:
         return compare(now, before, luma_step=self._luma_step, ignored=ignored)
 
+    def describe(self, change: Change, now: Fingerprint, before: Fingerprint, *, moving: bool) -> Change:
+        return describe(change, now, before, moving=moving)
+
+    def uniform(self, shot: Shot) -> str:
+        return uniform(shot)
+
     def encode(self, shot: Shot, *, frame_hash: str) -> Picture:
-        return encode(shot, self._picture, frame_hash=frame_hash)
+        shot, redacted = self._readable(shot)
+        picture = encode(shot, self._picture, frame_hash=frame_hash)
+        self._newest_bytes = len(picture.data)
+        return replace(picture, masked=shot.masked, redacted=redacted) if shot.masked or redacted else picture
+
+    def details(
+        self, shot: Shot, change: Change | None, *, most: int, focus: Callable[[], Rect | None]
+    ) -> tuple[Picture, ...]:
+        most = min(most, self._picture.max_pictures - 1) if self._picture.crops == "auto" else 0
+        return details(self._readable(shot)[0], change, self._picture, most=most, focus=focus) if most > 0 else ()
+
+    def _readable(self, shot: Shot) -> tuple[Shot, int]:
+        """What may be read by others; the whole and its parts are pictures of one frame, which is read once."""
+        if self._redact is None:
+            return shot, 0
+        if self._redacted is None or self._redacted[0] is not shot:
+            self._redacted = (shot, *self._redact(shot))
+        return self._redacted[1:]
+
+    def shrink(self) -> bool:
+        """Halve the byte budget, because a question was too big for the endpoint; False when that is no use any more.
+
+        Pictures of parts are left out from then on.
+        """
+        budget = min(self._picture.max_bytes, self._newest_bytes) // 2
+        if budget < LEAST_PICTURE_BYTES:
+            return False
+        self._picture = replace(self._picture, max_bytes=budget, crops="never")
+        return True
 
 
 def picture_settings(settings: Settings) -> PictureSettings:
@@ -77,6 +124,23 @@ class Endpoint:
         self._engine = engine
         self._log = log
         self._models = models or Models(settings.realtime.model)
+        self._key = ""
+
+    def change(self, settings: Settings) -> None:
+        """Other settings hold from the next connection on; which engine answers stays."""
+        self._settings = settings
+
+    def key_news(self, settings: Settings) -> tuple[bool, str]:
+        """Whether the key found with these settings is another one than the last one shown to the service.
+
+        Returns:
+            That, and why there is no key that may be used, or ''. Blocks.
+        """
+        try:
+            found = find_key(settings, self._environ)
+        except (KeyMissingError, PermissionsError) as error:
+            return False, str(error)
+        return bool(self._key) and found.value != self._key, ""
 
     async def open(self) -> Link:
         """Open a connection.
@@ -99,6 +163,7 @@ class Endpoint:
             found = find_key(self._settings, self._environ)
         except PermissionsError as error:
             raise KeyMissingError(error.message, hint=error.hint) from error
+        self._key = found.value
         self._log.mask.hide(found.value)
         return await open_link(
             endpoint_url(realtime.url, model),
@@ -119,6 +184,11 @@ def request_headers(realtime: RealtimeSettings, key: str) -> dict[str, str]:
         "OpenAI-Safety-Identifier": realtime.safety_identifier,
     }
     return shown | {name: value for name, value in optional.items() if value}
+
+
+def effort_of(settings: Settings) -> str:
+    """How long a model with reasoning thinks; '' leaves it to the model."""
+    return "" if settings.realtime.reasoning == "default" else settings.realtime.reasoning
 
 
 def load_instructions(settings: Settings, environ: Mapping[str, str]) -> str:
@@ -147,6 +217,26 @@ def engine_arguments(settings: Settings) -> EngineArguments:
     """What the engine is started with."""
     engine = settings.engine
     return EngineArguments(answers=engine.answers, reader=engine.reader, budget_s=engine.budget_s, idle_s=engine.idle_s)
+
+
+def spending_limits(settings: Settings, model: str, instructions: str) -> Limits:
+    """What may be spent, in the ledger's units; ``model`` is whose prices apply."""
+    cost, session = settings.cost, settings.session
+    history_tokens = session.history_tokens
+    return Limits(
+        engine=settings.realtime.use,
+        model=model,
+        cap_day_microusd=round(cost.cap_day_usd * MICRO),
+        token_cap_day=cost.token_cap_day,
+        image_tokens=cost.image_tokens,
+        text_tokens=estimate_tokens(instructions) + history_tokens + QUESTION_OVERHEAD_TOKENS,
+        max_output_tokens=session.max_output_tokens,
+        cap_hour_microusd=round(cost.cap_hour_usd * MICRO),
+        cap_month_microusd=round(cost.cap_month_usd * MICRO),
+        active_hours=cost.active_hours,
+        history_tokens=history_tokens,
+        kept_image_tokens=context_tokens(session) - history_tokens,
+    )
 
 
 def load_prices(settings: Settings, environ: Mapping[str, str]) -> PriceTable:

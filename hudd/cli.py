@@ -37,6 +37,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hudd", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("--config", metavar="FILE", type=Path, help="settings file instead of the usual one")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help="overrides [log] level")
+    log_file = "log into this file, which is kept small, instead of stderr"
+    parser.add_argument("--log-file", metavar="FILE", type=Path, help=log_file)
     parser.add_argument("--check", action="store_true", help="check the settings, print what is wrong, and end")
     parser.add_argument("--print-default-config", action="store_true", help="print a settings file with every default")
     parser.add_argument("--version", action="version", version=f"hudd {program_version()}")
@@ -93,11 +95,16 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "gate":
         return _gate(arguments, loaded)
     if arguments.check:
-        print("The settings are fine.")
-        return EXIT_OK
-    from hudd.app import run_daemon  # noqa: PLC0415 - --version and --check must not pay for it
+        return _check(loaded)
+    from hudd.app import run_daemon  # noqa: PLC0415 - --version must not pay for it
 
-    return asyncio.run(run_daemon(loaded, environ=dict(os.environ), version=program_version()))
+    def read() -> Loaded:
+        return _load(arguments)
+
+    log_file: Path | None = arguments.log_file
+    return asyncio.run(
+        run_daemon(loaded, environ=dict(os.environ), version=program_version(), read=read, log_file=log_file)
+    )
 
 
 def _load(arguments: argparse.Namespace) -> Loaded:
@@ -105,6 +112,22 @@ def _load(arguments: argparse.Namespace) -> Loaded:
     if arguments.log_level:
         flags["log.level"] = arguments.log_level
     return load(config=arguments.config, environ=dict(os.environ), flags=flags)
+
+
+def _check(loaded: Loaded) -> int:
+    """Everything that a start or a reload would refuse, also in the files that the settings name."""
+    from hudd.adapters import load_instructions, load_prices  # noqa: PLC0415 - loads what the daemon needs
+
+    problems: list[str] = []
+    for read in (load_instructions, load_prices):
+        try:
+            read(loaded.settings, os.environ)
+        except SettingsError as error:
+            problems += error.problems
+    if problems:
+        raise SettingsError(problems)
+    print("The settings are fine.")
+    return EXIT_OK
 
 
 def _gate(arguments: argparse.Namespace, loaded: Loaded) -> int:

@@ -1,6 +1,6 @@
 """The house: builds every part from the settings, and hangs them together. Nothing is decided here.
 
-With ``adapters`` and ``app`` the only module that knows all others.
+With ``adapters``, ``relays``, ``reports`` and ``app`` the only module that knows all others.
 """
 
 from __future__ import annotations
@@ -8,69 +8,74 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Final
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
 
 from hudd.adapters import (
     Endpoint,
     FramePixels,
+    effort_of,
     engine_arguments,
     is_alive,
     load_instructions,
     load_prices,
     picture_settings,
+    spending_limits,
 )
+from hudd.bus.activation import InheritedListener
+from hudd.bus.authenticator import Authenticator, local_access
 from hudd.bus.publisher import Publisher
-from hudd.bus.server import CommandServer
+from hudd.bus.remote import Access, BothPublishers, KeyRing, Remote, remote_handlers
+from hudd.bus.repeats import Repeats
+from hudd.bus.server import CommandServer, Handler
 from hudd.bus.sockets import new_context
 from hudd.clock import Clock
-from hudd.config.loader import Loaded, describe
+from hudd.config.loader import Loaded
+from hudd.config.paths import state_dir
+from hudd.desktop.bus import Bus
+from hudd.desktop.notifications import open_notices
+from hudd.desktop.portal import DesktopPortal
 from hudd.engine.ocr import reader_advice
 from hudd.engine.process import EngineProcess
-from hudd.errors import HuddError
 from hudd.flow.announcer import Announcer
+from hudd.flow.attention import Attention
 from hudd.flow.capture import Capture
 from hudd.flow.commands import Commands, Identity
-from hudd.flow.conversation import Conversation
-from hudd.flow.costs import Money, cost_body, estimate_body
+from hudd.flow.conversation import CLOCK_LOOK_S, Conversation
 from hudd.flow.counters import Counters
 from hudd.flow.delivery import Delivery
+from hudd.flow.demand import Demand
 from hudd.flow.eyes import Eyes
 from hudd.flow.keeping import Keeping, Rules
 from hudd.flow.mailbox import Mailbox
 from hudd.flow.overdue import Overdue
 from hudd.flow.paced import PacedMailbox
 from hudd.flow.pauses import Pauses
-from hudd.flow.spending import QUESTION_OVERHEAD_TOKENS, Limits, Spending
-from hudd.flow.status import DaemonFacts, Day, build_status, headline
+from hudd.flow.reload import Reload
+from hudd.flow.spending import Spending
+from hudd.flow.status import DaemonFacts
 from hudd.flow.waiters import Waiters
+from hudd.guards import Guards
 from hudd.journal.store import Journal
-from hudd.ledger.caps import local_day
-from hudd.ledger.estimate import Shape, habits_of
-from hudd.model import Question, UpstreamError
-from hudd.notes.keeping import Span
 from hudd.policy.facts import Facts
-from hudd.realtime.memory import context_tokens
-from hudd.realtime.models import Models, takes_reasoning
-from hudd.realtime.prompt import FRAME, WindowHistory, estimate_tokens
+from hudd.realtime.models import Models
+from hudd.realtime.prompt import WindowHistory
+from hudd.redaction import redactor, scrubbed
+from hudd.refit import Refit
+from hudd.relays import Relays
+from hudd.reports import Reports
 from hudd.screen.choose import open_screen
 from hudd.service.logs import Log
 from hudd.service.notify import Notifier
+from hudd.service.wakes import tells_of_jumps
 from hudd.wire.endpoints import control_socket, notes_socket
 from hudd.wire.ids import new_ulid
-from hudd.wire.messages import delta_topic, parse_time
+from hudd.wire.remote_keys import KeyFolder
 
 log = logging.getLogger("hudd")
 
-COMPARED_MODELS: Final = ("gpt-realtime-1.5", "gpt-realtime-2.1-mini")
-MICRO: Final = 1_000_000
-HABITS_S: Final = 7 * 86_400.0
-"""The estimate looks at what changed within the last week."""
-NOTE_TOKENS: Final = 60
-"""A note, until usage told better."""
-QUESTION_TOKENS: Final = 30
-"""Time, source and what is asked."""
 LOCAL_MODEL: Final = "hudd-local"
 """What local notes name as their model: they never pretend to be a service's."""
 
@@ -88,6 +93,7 @@ class House:
         journal: Journal,
         notify: Notifier,
         log_: Log,
+        read: Callable[[], Loaded],
     ) -> None:
         self.loaded = loaded
         self.settings = loaded.settings
@@ -95,19 +101,44 @@ class House:
         self.clock = clock
         self.journal = journal
         self.notify = notify
+        self.log = log_
+        self._read = read
         self.local = self.settings.realtime.use == "local"
         self.facts = Facts()
         self.counters = Counters()
         self.mailbox = Mailbox()
         self.waiters = Waiters(clock)
         self.context = new_context()
+        self.repeats = Repeats(clock)
+        self.ring = KeyRing(KeyFolder(state_dir(environ)))
+        self.gate = Authenticator(self.context, clock=clock, roles=self.ring.roles)
         self.identity = Identity(version=version, instance=secrets.token_hex(8), pid=os.getpid())
         self.about = self._about()
+        self.reports = Reports(self)
+        self.relays = Relays(self)
+        self.session_bus = Bus("session", environ, clock=clock)
+        self.system_bus = Bus("system", environ, clock=clock)
+        self.notices = open_notices(
+            self.session_bus, environ, wanted=self.settings.notices.desktop, platform=sys.platform
+        )
         self._build_money()
         self._build_eyes()
-        self._build_session(log_)
+        self._build_session()
         self._build_commands()
         self.facts.on_change(self.announcer.state)
+
+    async def close(self) -> None:
+        """Give back what is held beside the journal, in the reverse order; nothing of it needs to have been opened."""
+        if self.engine is not None:
+            await self.engine.stop()
+        await self.session_bus.close()
+        await self.system_bus.close()
+        await self.server.close()
+        if self.remote is not None:
+            await self.remote.close()
+        await self.notes.close()
+        self.gate.close()
+        self.context.term()
 
     # Building, from what others need to what needs others
 
@@ -127,44 +158,69 @@ class House:
             journal_set_aside=None if aside is None else str(aside),
         )
 
-    def _build_money(self) -> None:
-        settings = self.settings
-        self.publisher = Publisher(
-            notes_socket(self.environ),
+    def _new_publisher(self, place: Path | str, access: Access) -> Publisher:
+        return Publisher(
+            place,
             stream=self.journal.stream,
             instance=self.identity.instance,
             heads=self.journal.heads,
             clock=self.clock,
-            queue=settings.bus.note_queue,
+            queue=self.settings.bus.note_queue,
             context=self.context,
+            access=access,
+            on_demand=lambda: self.capture.demand_changed(),  # noqa: PLW0108 - built after this
         )
+
+    def _new_server(
+        self,
+        place: Path | str,
+        access: Access,
+        handlers: Mapping[str, Handler],
+        inherited: InheritedListener | None = None,
+    ) -> CommandServer:
+        return CommandServer(
+            place,
+            handlers,
+            clock=self.clock,
+            context=self.context,
+            access=access,
+            repeats=self.repeats,
+            overdue=Overdue(
+                self.conversation.status, self.capture.facts, self.facts, lambda: self.announcer.last_errors
+            ),
+            inherited=inherited,
+        )
+
+    def _new_remote(self) -> Remote:
+        return Remote(
+            self.settings.bus.remote,
+            ring=self.ring,
+            gate=self.gate,
+            commands=lambda place, access: self._new_server(place, access, remote_handlers(self.handlers)),
+            notes=self._new_publisher,
+            clock=self.clock,
+        )
+
+    def _build_money(self) -> None:
+        settings = self.settings
+        self.notes = self._new_publisher(notes_socket(self.environ), local_access())
+        self.remote = self._new_remote() if settings.bus.remote else None
+        self.publisher = self.notes if self.remote is None else BothPublishers(self.notes, self.remote)
         self.announcer = Announcer(
             store=self.journal,
             publisher=self.publisher,
             counters=self.counters,
             clock=self.clock,
-            status=self.status,
+            status=self.reports.status,
             notify=self.notify.status,
-            headline=self.headline,
+            headline=self.reports.headline,
         )
         self.instructions = load_instructions(settings, self.environ)
         self.prices = load_prices(settings, self.environ)
-        history_tokens = settings.session.history_tokens
-        self.limits = Limits(
-            engine=self.about.engine,
-            model=self.about.model,
-            cap_day_microusd=round(settings.cost.cap_day_usd * MICRO),
-            token_cap_day=settings.cost.token_cap_day,
-            image_tokens=settings.cost.image_tokens,
-            text_tokens=estimate_tokens(self.instructions) + history_tokens + QUESTION_OVERHEAD_TOKENS,
-            max_output_tokens=settings.session.max_output_tokens,
-            cap_hour_microusd=round(settings.cost.cap_hour_usd * MICRO),
-            cap_month_microusd=round(settings.cost.cap_month_usd * MICRO),
-            active_hours=settings.cost.active_hours,
-            history_tokens=history_tokens,
-            kept_image_tokens=context_tokens(settings.session) - history_tokens,
+        self.limits = spending_limits(settings, self.about.model, self.instructions)
+        self.history = WindowHistory(
+            history_tokens=settings.session.history_tokens, retention_ratio=settings.session.retention_ratio
         )
-        self.history = WindowHistory(history_tokens=history_tokens, retention_ratio=settings.session.retention_ratio)
         self.spending = Spending(
             store=self.journal,
             prices=self.prices,
@@ -172,7 +228,7 @@ class House:
             facts=self.facts,
             clock=self.clock,
             on_cost=self.announcer.cost,
-            notify_person=self._notify_person,
+            notify_person=self.relays.notify_person,
             on_window=self.history.set_limit,
         )
         self.spending.meter.on_may_ask(self.mailbox.wakeup.set)
@@ -182,32 +238,51 @@ class House:
         self.pauses = Pauses(
             state=self.journal.pause_state, facts=self.facts, clock=self.clock, on_state=self.announcer.state
         )
+        self.pixels = FramePixels(picture_settings(settings), settings.gate.luma_step, redactor(settings))
+        self.guards = Guards(
+            settings=settings,
+            environ=self.environ,
+            facts=self.facts,
+            session_bus=self.session_bus,
+            system_bus=self.system_bus,
+            clock=self.clock,
+            on_state=self.announcer.state,
+        )
+        portal = DesktopPortal(self.environ, state_dir(self.environ) / "portal-token", self.clock)
+        self.eyes = Eyes(
+            open_screen=lambda: open_screen(self.settings.screen, self.environ, self.clock, portal=lambda: portal),
+            pixels=self.pixels,
+            gate=settings.gate,
+            clock=self.clock,
+            on_gone=self.mailbox.end,
+            grab=self.guards.windows.grab,
+            details=self.spending.meter.affordable_details,
+        )
         self.capture = Capture(
-            eyes=Eyes(
-                open_screen=lambda: open_screen(settings.screen, self.environ, self.clock),
-                pixels=FramePixels(picture_settings(settings), settings.gate.luma_step),
-                gate=settings.gate,
-                clock=self.clock,
-            ),
+            eyes=self.eyes,
             settings=settings.screen,
             facts=self.facts,
             mailbox=self.mailbox,
             counters=self.counters,
+            demand=Demand(
+                only_when_watched=settings.screen.only_when_watched,
+                listening=self.publisher.listening,
+            ),
             new_id=lambda: new_ulid(self.clock.wall()),
             alive=is_alive,
             on_state=self.announcer.state,
-            on_trouble=self._eye_trouble,
+            on_trouble=self.relays.eye_trouble,
             clock=self.clock,
         )
 
-    def _build_session(self, log_: Log) -> None:
+    def _build_session(self) -> None:
         self.keeping = Keeping(
             store=self.journal.upkeep,
             stream=self.journal.stream,
             rules=Rules(self.settings.journal.keep_days, self.settings.journal.max_mb),
             facts=self.facts,
-            drop_words=self._drop_words,
-            renew=self._renew,
+            drop_words=self.relays.drop_words,
+            renew=self.relays.renew,
             on_state=self.announcer.state,
             on_error=self.announcer.error,
             clock=self.clock,
@@ -220,7 +295,7 @@ class House:
             counters=self.counters,
             clock=self.clock,
             remember=self.history.remember,
-            published=self._words_out,
+            published=self.relays.words_out,
             unsent=self.capture.unsent,
             on_error=self.announcer.error,
             forgotten=self.keeping.is_forgotten,
@@ -231,29 +306,41 @@ class House:
             else None
         )
         realtime = self.settings.realtime
-        models = Models(realtime.model, () if self.local else realtime.fallback_models)
+        self.models = Models(realtime.model, () if self.local else realtime.fallback_models)
+        self.endpoint = Endpoint(self.settings, self.environ, self.engine, self.log, self.models)
         self.conversation = Conversation(
             settings=self.settings.session,
             instructions=self.instructions,
             clock=self.clock,
-            open_link=Endpoint(self.settings, self.environ, self.engine, log_, models).open,
+            open_link=self.endpoint.open,
             mailbox=PacedMailbox(self.mailbox, self.spending.meter.may_ask),
             history=self.history,
             guard=lambda question: self.facts.withheld(question.epoch, automatic=question.trigger != "manual"),
             reserve=self.spending.reserve,
-            on_sent=self._sent,
-            on_delta=self._delta,
-            on_answer=self.delivery.put,
+            on_sent=self.relays.sent,
+            on_delta=self.relays.delta,
+            on_answer=lambda answer: self.delivery.put(scrubbed(answer, self.settings)),
             on_error=lambda error: self.announcer.error(error, self.conversation.status().session_id),
-            on_state=self.announcer.state,
+            on_state=self.relays.connection_changed,
             retake=self.capture.retake,
-            models=models,
-            effort="" if realtime.reasoning == "default" else realtime.reasoning,
-            on_model=self._use_model,
+            shrink=lambda: self.pixels.shrink(),  # noqa: PLW0108 - a reload puts others in their place
+            clock_look_s=None if tells_of_jumps() else CLOCK_LOOK_S,
+            models=self.models,
+            effort=effort_of(self.settings),
+            on_model=self.relays.use_model,
         )
+        self.attention = Attention(self.conversation.status, self.relays.attention)
         self.advice = reader_advice() if self.local and self.settings.engine.reader == "auto" else None
 
     def _build_commands(self) -> None:
+        self.reload = Reload(
+            read=self._read,
+            parts=Refit(self),
+            session=self.conversation,
+            notify=self.notify,
+            on_error=self.announcer.error,
+            on_state=self.announcer.state,
+        )
         commands = Commands(
             identity=self.identity,
             store=self.journal,
@@ -264,125 +351,17 @@ class House:
             facts=self.facts,
             pause_changed=self.pauses.changed,
             rearm=self.conversation.resume,
-            status=self.status,
-            cost=self.cost,
-            settings=self.described_settings,
+            status=self.reports.status,
+            money=self.spending.meter,
+            cost=self.reports.cost,
+            settings=self.reports.settings,
             connection=lambda: self.conversation.status().connection,
             state_changed=self.announcer.state_changed,
             next_note=self.delivery.next_note,
             clock=self.clock,
-            more=self.keeping.handlers(),
+            more={**self.keeping.handlers(), **self.reload.handlers()},
         )
-        self.server = CommandServer(
-            control_socket(self.environ),
-            commands.handlers(),
-            clock=self.clock,
-            context=self.context,
-            overdue=Overdue(
-                self.conversation.status, self.capture.facts, self.facts, lambda: self.announcer.last_errors
-            ),
-        )
-
-    # What others ask for, and what they are told
-
-    def headline(self) -> str:
-        """The state in one line, for the log and the service manager."""
-        return headline(self.conversation.status().connection, self.capture.facts().state, self.facts.reasons)
-
-    async def status(self) -> dict[str, Any]:
-        """The object of ``status`` and ``state/``."""
-        day = local_day(self.clock.wall())
-        totals = await self.journal.totals(day)
-        return build_status(
-            daemon=self.about,
-            conversation=self.conversation.status(),
-            capture=self.capture.facts(),
-            facts=self.facts,
-            counters=self.counters,
-            more_counters={**self.server.counters(), "replaced": self.mailbox.replaced},
-            day=Day(
-                day=day,
-                microusd=totals.settled_microusd,
-                reserved_microusd=totals.reserved_microusd,
-                cap_microusd=self.limits.cap_day_microusd,
-                answers=totals.answers,
-                more=self.spending.meter.status(),
-            ),
-            subscribers=self.publisher.subscribers(),
-            pause=self.pauses.facts(),
-            advice=self.advice,
-            last_note_at=self.delivery.last_note_at,
-            last_errors=list(self.announcer.last_errors),
-            clock=self.clock,
-            journal=self.keeping.status(),
-        )
-
-    async def cost(
-        self, since: float | None, until: float | None, by: Sequence[str] = (), *, estimate: bool = False
-    ) -> dict[str, Any]:
-        """The object of ``cost``."""
-        money = Money(self.prices, self.limits.caps, COMPARED_MODELS)
-        if not estimate:
-            return cost_body(await self.journal.costs(since=since, until=until, by_time=True), money, by=by)
-        session = self.settings.session
-        notes = self.spending.meter.answer_tokens() or NOTE_TOKENS
-        shape = Shape(
-            fixed_tokens=estimate_tokens(self.instructions) + estimate_tokens(FRAME),
-            question_tokens=QUESTION_TOKENS,
-            history_tokens=session.history_tokens,
-            retention_ratio=session.retention_ratio,
-            image_tokens=self.spending.meter.image_tokens(),
-            answer_tokens=notes,
-            note_tokens=notes,
-        )
-        asked = await self.journal.asked(self.clock.wall() - HABITS_S)
-        return estimate_body(
-            habits_of(asked),
-            shape,
-            money,
-            model=self.settings.realtime.model,
-            memory=session.memory,
-            active_hours=self.settings.cost.active_hours,
-            reasons=takes_reasoning,
-        )
-
-    def described_settings(self) -> dict[str, Any]:
-        """The object of ``config``."""
-        file = self.loaded.file
-        return {"schema": 1, "file": None if file is None else str(file), "settings": describe(self.loaded)}
-
-    def _sent(self, question: Question) -> None:
-        self.counters.sent += 1
-        self.spending.sent(question)
-
-    def _delta(self, question: Question, number: int, text: str) -> None:
-        body = {"snap_id": question.id, "n": number, "text": text}
-        self.publisher.publish(delta_topic(question.source.name), body)
-        if self.publisher.listening("delta/"):
-            self.capture.published(question.id)
-
-    def _words_out(self, snap_id: str) -> None:
-        """A note was published: when nobody listens, nobody prints it on the screen."""
-        if self.publisher.listening("note/"):
-            self.capture.published(snap_id)
-
-    def _use_model(self, model: str) -> None:
-        """Another model answers from now on: its prices apply, and the status names it."""
-        self.about = replace(self.about, model=model)
-        self.spending.use_model(model)
-
-    def _renew(self) -> None:
-        """The service's session knows what was said in it; another one begins with nothing."""
-        self.conversation.renew()
-
-    def _drop_words(self, span: Span) -> None:
-        """What was forgotten may have gone into all of the history; its notes carry no time."""
-        self.history.forget()
-        self.delivery.forget()
-        self.waiters.forget(lambda note: span.holds(parse_time(note["time"]), note["seq"]))
-
-    def _notify_person(self, text: str) -> None:
-        log.warning("to the person: %s", text)
-
-    def _eye_trouble(self, error: HuddError) -> None:
-        self.announcer.error(UpstreamError(sentence=str(error), code=error.wire_code))
+        self.handlers = commands.handlers()
+        control = control_socket(self.environ)
+        inherited = InheritedListener.find(self.environ, control)
+        self.server = self._new_server(control, local_access(), self.handlers, inherited)

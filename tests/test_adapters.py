@@ -20,13 +20,30 @@ from hudd.adapters import (
     picture_settings,
     shipped_text,
 )
+from hudd.cli import main
 from hudd.config.settings import CostSettings, EngineSettings, PictureSettings, RealtimeSettings, Settings
-from hudd.errors import KeyMissingError, LinkRefusedError, SettingsError
+from hudd.errors import EXIT_SETTINGS, KeyMissingError, LinkRefusedError, SettingsError
 from hudd.model import Usage
 from tests.fakes.screen import Canvas
 
 SERVICE = Settings(realtime=RealtimeSettings(use="service", url="wss://example.test/v1/realtime"))
 MICRO = 1_000_000
+
+
+def test_pictures_shrink_until_it_is_no_use() -> None:
+    pixels = FramePixels(PictureSettings(long_side_px=1280, quality=90), 8)
+    canvas = Canvas(1280, 800)
+    for top in range(0, 800, 8):
+        canvas.fill((top % 48, top, 1200 - top, 4), top * 7919)
+    before = len(pixels.encode(canvas.shot(), frame_hash="x").data)
+    shrunk = 0
+    while pixels.shrink():
+        shrunk += 1
+        after = len(pixels.encode(canvas.shot(), frame_hash="x").data)
+        assert after <= before // 2
+        before = after
+    assert shrunk >= 1
+    assert before // 2 < 20_000, "it went on for as long as text could be read"
 
 
 class Opened:
@@ -160,3 +177,28 @@ def test_the_local_engine_gets_large_and_clear_pictures_unless_somebody_said_oth
     assert (asked.long_side_px, asked.quality) == (800, 60)
     paid = picture_settings(replace(Settings(), realtime=RealtimeSettings(use="service")))
     assert paid == PictureSettings()
+
+
+@pytest.mark.parametrize("key", ['notes]\nprofile = "/no/such/file"', 'cost]\nprices_file = "/no/such/file"'])
+def test_check_also_reads_the_files_that_the_settings_name(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(f"[{key}\n", encoding="utf-8")
+    assert main(["--config", str(config), "--check"]) == EXIT_SETTINGS
+    assert "/no/such/file" in capsys.readouterr().err
+    config.write_text("", encoding="utf-8")
+    assert main(["--config", str(config), "--check"]) == 0
+
+
+def test_another_key_is_known_from_the_one_that_was_shown(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("sk-larkspur-123456", encoding="utf-8")
+    path.chmod(0o600)
+    settings = replace(SERVICE, realtime=replace(SERVICE.realtime, key_file=str(path)))
+    endpoint = Endpoint(settings, {}, None, SimpleNamespace())  # type: ignore[arg-type]  # no link is opened
+    assert endpoint.key_news(settings) == (False, ""), "none was shown yet"
+    endpoint._key = "sk-foxglove-654321"
+    assert endpoint.key_news(settings) == (True, "")
+    path.chmod(0o644)
+    assert "chmod 600" in endpoint.key_news(settings)[1]

@@ -11,12 +11,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 from hudd.config.settings import Settings
 from hudd.config.toml_values import show
+from hudd.policy.windows import pattern_problem
 
 Check = Callable[[Settings], str]
 
 PROFILES: Final = ("coding", "meeting", "accessibility")
 """Layers of instructions that are shipped, in ``hudd/data/profiles``."""
-_SOURCES: Final = ("auto", "mss")
+_SOURCES: Final = ("auto", "mss", "wayland", "grim", "portal")
 
 
 def problems(settings: Settings, wrong: frozenset[str], places: Mapping[str, str] | None = None) -> list[str]:
@@ -199,13 +200,38 @@ def _key_file(settings: Settings) -> str:
 def _source(settings: Settings) -> str:
     source = settings.screen.source
     word, colon, folder = source.partition(":")
-    if source in _SOURCES or (word == "pictures" and colon and folder):
+    if source in _SOURCES or (word in ("pictures", "command") and colon and folder.strip()):
         return ""
     if word == "pictures":
         return '[screen] source names no folder; write it like "pictures:/home/me/shots".'
-    near = difflib.get_close_matches(word[:80], [*_SOURCES, "pictures"], n=1)
-    meant = f"; did you mean {'pictures:DIR' if near[0] == 'pictures' else near[0]}?" if near else ""
-    return f'[screen] source is {show(source)}; it must be "auto", "mss" or "pictures:DIR"{meant or "."}'
+    if word == "command":
+        return '[screen] source names no program; write it like "command:grim -".'
+    forms = {"pictures": "pictures:DIR", "command": "command:PROGRAM ARGS"}
+    near = difflib.get_close_matches(word[:80], [*_SOURCES, *forms], n=1)
+    meant = f"; did you mean {forms.get(near[0], near[0])}?" if near else ""
+    must = ", ".join(f'"{name}"' for name in [*_SOURCES, forms["command"]])
+    return f'[screen] source is {show(source)}; it must be {must} or "pictures:DIR"{meant or "."}'
+
+
+def _remote(settings: Settings) -> str:
+    address = settings.bus.remote
+    if not address:
+        return ""
+    place, remedy = f"[bus] remote is {show(address)}", "write an address of this machine, like tcp://192.0.2.7:7433."
+    host, colon, port = address.removeprefix("tcp://").rpartition(":")
+    if not address.startswith("tcp://") or not colon or not (port.isascii() and port.isdigit()):
+        return f"{place}, which is no tcp:// address with a port; {remedy}"
+    try:
+        numbers = ipaddress.ip_address(host.removeprefix("[").removesuffix("]") if host.startswith("[") else host)
+    except ValueError:
+        return f"{place}, which is no number of a network interface (a name or * is not enough); {remedy}"
+    if isinstance(numbers, ipaddress.IPv6Address) != host.startswith("["):
+        return f"{place}; write an IPv6 address in brackets, like tcp://[2001:db8::7]:7433."
+    if numbers.is_unspecified or numbers.is_multicast or str(numbers) == "255.255.255.255":
+        return f"{place}, which would be every interface or none; {remedy}"
+    if not 1 <= int(port) <= 65534:
+        return f"{place}; the port must be from 1 to 65534, because notes take the next one."
+    return ""
 
 
 def _monitors(settings: Settings) -> str:
@@ -214,6 +240,21 @@ def _monitors(settings: Settings) -> str:
         return "[screen] monitors has an empty name in it; name each monitor, or leave the list empty for all."
     if len(set(names)) != len(names):
         return "[screen] monitors names one monitor twice; name each once."
+    return ""
+
+
+def _patterns(settings: Settings) -> str:
+    privacy = settings.privacy
+    named = (
+        ("exclude_apps", privacy.exclude_apps),
+        ("exclude_titles", privacy.exclude_titles),
+        ("exclude_urls", privacy.exclude_urls),
+    )
+    for name, patterns in named:
+        for pattern in patterns:
+            problem = pattern_problem(pattern)
+            if problem:
+                return f"[privacy] {name}: {show(pattern)} {problem}; write a part of the text, with * for anything."
     return ""
 
 
@@ -232,4 +273,6 @@ CHECKS: Final[tuple[tuple[tuple[str, ...], Check], ...]] = (
     (("screen.interval_s", "screen.max_interval_s"), _looks),
     (("gate.settle_s", "gate.max_settle_s"), _settling),
     (("gate.heartbeat_s", "gate.min_interval_s"), _heartbeat),
+    (("bus.remote",), _remote),
+    (("privacy.exclude_apps", "privacy.exclude_titles", "privacy.exclude_urls"), _patterns),
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import textwrap
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from hudd.config import crosschecks
+from hudd.config.changes import FILE, MASK, shown
 from hudd.config.paths import config_file, open_at_once, state_dir
 from hudd.config.settings import SECTIONS, Settings
 from hudd.config.toml_values import Key, ValueProblem, all_keys, bounds, did_you_mean, fit, from_text, show, to_toml
@@ -21,13 +23,19 @@ from hudd.errors import SettingsError
 from hudd.wire.endpoints import EndpointError, UnsafeFolderError, notes_socket
 
 KEY_VARIABLE: Final = "HUDD_REALTIME_KEY"
-OTHER_VARIABLES: Final = ("HUDD_RUNTIME_DIR", "HUDD_STATE_DIR", "HUDD_CONFIG", KEY_VARIABLE)
+OTHER_VARIABLES: Final = (
+    "HUDD_RUNTIME_DIR",
+    "HUDD_STATE_DIR",
+    "HUDD_CONFIG",
+    KEY_VARIABLE,
+    "HUDD_REMOTE",
+    "HUDD_REMOTE_KEY",
+)
 """Names that begin with ``HUDD_`` and are no setting."""
 _PASSED_OVER: Final = frozenset({*OTHER_VARIABLES, "HUDD_DOSE"})  # the last is for the tests alone: never suggested
 
 _LARGEST_FILE_BYTES: Final = 1 << 20
 _MOST_PROBLEMS: Final = 50
-_MASK: Final = "(hidden)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +47,15 @@ class Loaded:
         origins: ``section.key`` → ``default``, ``file``, the environment variable's name, or ``flag``.
         file: The settings file that was read; None when there is none.
         notes: Sentences for the log: what a person may not expect.
+        shadowed: ``section.key`` → value of the file that is not in force, because the environment or a flag goes
+            before it.
     """
 
     settings: Settings
     origins: dict[str, str]
     file: Path | None
     notes: tuple[str, ...]
+    shadowed: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(slots=True)
@@ -56,21 +67,25 @@ class _Gathering:
     origins: dict[str, str] = field(default_factory=dict[str, str])
     problems: list[str] = field(default_factory=list[str])
     wrong: set[str] = field(default_factory=set[str])
+    shadowed: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def take(self, key: Key, value: object, *, place: str, origin: str, plain: bool) -> None:
         """Accept one value, or say what is wrong with it; ``plain`` texts may be TOML literals or plain strings."""
         try:
-            self.values[key.path] = from_text(key, value) if plain and isinstance(value, str) else fit(key, value)
+            fitting = from_text(key, value) if plain and isinstance(value, str) else fit(key, value)
+            if self.origins.get(key.path) == FILE:
+                self.shadowed[key.path] = self.values[key.path]
+            self.values[key.path] = fitting
             self.origins[key.path] = origin
         except ValueProblem as problem:
             self.wrong.add(key.path)
             end = "" if str(problem).endswith("?") else "."
-            self.problems.append(f"{place} is {_MASK if key.secret else show(value)}; it {problem}{end}")
+            self.problems.append(f"{place} is {MASK if key.secret else show(value)}; it {problem}{end}")
 
     def places(self) -> dict[str, str]:
         """Where a person set a value, if not in the file: ``section.key`` → the variable or the flag."""
         named = {path: self.keys[path].flag if origin == "flag" else origin for path, origin in self.origins.items()}
-        return {path: place for path, place in named.items() if place != "file"}
+        return {path: place for path, place in named.items() if place != FILE}
 
     def unknown(self, sentence: str, word: str, known: list[str]) -> None:
         """Report a name that nobody knows; near names are looked up for the first few only, it takes time."""
@@ -101,7 +116,7 @@ def load(*, config: Path | None, environ: Mapping[str, str], flags: Mapping[str,
     if gathering.problems:
         raise SettingsError(_limited(gathering.problems))
     origins = {path: gathering.origins.get(path, "default") for path in gathering.keys}
-    return Loaded(settings, origins, file, tuple(notes))
+    return Loaded(settings, origins, file, tuple(notes), gathering.shadowed)
 
 
 def _limited(problems: list[str]) -> list[str]:
@@ -200,7 +215,7 @@ def _from_table(gathering: _Gathering, table: dict[str, Any], path: Path) -> Non
         for name, value in cast("dict[str, Any]", content).items():
             key = known.get(f"{section}.{name}")
             if key is not None:
-                gathering.take(key, value, place=f"[{section}] {name} in {path}", origin="file", plain=False)
+                gathering.take(key, value, place=f"[{section}] {name} in {path}", origin=FILE, plain=False)
                 continue
             _unknown_key(gathering, section, name, path)
 
@@ -277,26 +292,21 @@ def _choose_engine(gathering: _Gathering, environ: Mapping[str, str], notes: lis
 
 
 def describe(loaded: Loaded) -> list[dict[str, object]]:
-    """Every setting for ``hudctl config``: ``name, value, default, origin, doc``; secrets are masked."""
+    """Every setting for ``hudctl config``: ``name, value, default, origin, apply, doc``; secrets are masked."""
     rows: list[dict[str, object]] = []
     for path, key in all_keys().items():
         value = getattr(getattr(loaded.settings, key.section), key.name)
         rows.append(
             {
                 "name": path,
-                "value": _shown(key, value),
-                "default": _shown(key, key.default),
+                "value": shown(key, value),
+                "default": shown(key, key.default),
                 "origin": loaded.origins[path],
+                "apply": key.apply,
                 "doc": key.doc,
             }
         )
     return rows
-
-
-def _shown(key: Key, value: Any) -> object:
-    if key.secret and value:
-        return _MASK
-    return list(cast("tuple[str, ...]", value)) if isinstance(value, tuple) else value
 
 
 def default_toml() -> str:
@@ -304,6 +314,8 @@ def default_toml() -> str:
     lines = [
         "# Settings of hudd. Every key stands here with its default; remove the # in front of a key to change it.",
         "# The environment (HUDD_<SECTION>_<KEY>) and flags go before this file.",
+        "# In brackets: what `hudctl reload` does with a changed value: apply it (live), apply it by a new session",
+        "# (reconnect), or keep the old one until hudd is started again (restart).",
     ]
     section = ""
     for key in all_keys().values():
@@ -311,11 +323,19 @@ def default_toml() -> str:
             section = key.section
             purpose = (type(getattr(Settings(), section)).__doc__ or "").strip().splitlines()[0]
             lines += ["", "", f"[{section}]", f"# {purpose}"]
-        lines += ["", f"# {key.doc}{_limits(key)}", f"# {key.name} = {to_toml(key.default)}"]
+        lines += ["", *_comment(f"{key.doc}{limits_in_words(key)} ({key.apply})")]
+        lines.append(f"# {key.name} = {to_toml(key.default)}")
     return "\n".join(lines) + "\n"
 
 
-def _limits(key: Key) -> str:
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(
+        text, 118, initial_indent="# ", subsequent_indent="# ", break_long_words=False, break_on_hyphens=False
+    )
+
+
+def limits_in_words(key: Key) -> str:
+    """The choices or the bounds of a key as a sentence with a space before it; '' when there are none."""
     if key.kind == "choice":
         return f" One of: {', '.join(key.choices)}."
     span = bounds(key.low, key.high).strip()

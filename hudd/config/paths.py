@@ -10,6 +10,7 @@ from typing import BinaryIO
 import platformdirs
 
 from hudd.errors import SettingsError
+from hudd.wire import endpoints
 
 
 def state_dir(environ: Mapping[str, str]) -> Path:
@@ -18,10 +19,10 @@ def state_dir(environ: Mapping[str, str]) -> Path:
     Raises:
         SettingsError: ``HUDD_STATE_DIR`` is no absolute path.
     """
-    own = environ.get("HUDD_STATE_DIR", "")
-    if own:
-        return _absolute("HUDD_STATE_DIR", own)
-    return _under(environ, "XDG_STATE_HOME") or Path(platformdirs.user_state_dir("hudd", appauthor=False))
+    try:
+        return endpoints.state_dir(environ)
+    except endpoints.EndpointError as error:
+        raise SettingsError([str(error)]) from error
 
 
 def journal_file(environ: Mapping[str, str]) -> Path:

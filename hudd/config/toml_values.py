@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, cast, get_args, get_origin, get_type_hints
 
-from hudd.config.settings import Settings
+from hudd.config.settings import Apply, Settings
 
 Kind = Literal["text", "choice", "integer", "number", "switch", "list"]
 
@@ -43,7 +43,7 @@ class Key:
         low: Smallest allowed number, or None.
         high: Largest allowed number, or None.
         secret: Never shown.
-        live: A reload applies it without a restart.
+        apply: What a reload does with it.
     """
 
     section: str
@@ -55,7 +55,7 @@ class Key:
     low: float | None
     high: float | None
     secret: bool
-    live: bool
+    apply: Apply
 
     @property
     def path(self) -> str:
@@ -113,7 +113,7 @@ def all_keys(settings: type[Any] = Settings) -> dict[str, Key]:
                 low=meta["low"],
                 high=meta["high"],
                 secret=bool(meta["secret"]),
-                live=bool(meta["live"]),
+                apply=meta["apply"],
             )
             found[key.path] = key
     return found

@@ -20,8 +20,6 @@ MAX_CACHED_PROMPTS: Final = 128
 
 IMAGE_BASE_TOKENS: Final = 65
 IMAGE_TILE_TOKENS: Final = 129
-IMAGE_TILE_PX: Final = 512
-AUDIO_MS_PER_TOKEN: Final = 100
 
 # Context less the longest answer; the documented example for 32k models is 28,224.
 INPUT_LIMIT_TOKENS: Final = 28_224
@@ -157,6 +155,10 @@ class PromptCache:
         if best_key is not None:
             self._prompts[best_key] = now
         return Tokens(best.text - best.text % CACHE_GRAIN_TOKENS, best.image, best.audio)
+
+    def forget(self) -> None:
+        """Forget all prompts, which hold what was said."""
+        self._prompts.clear()
 
     def store(self, model: str, prompt: Prompt, now: float) -> None:
         """Remember a prompt, with the answer that followed it when it became part of the conversation."""

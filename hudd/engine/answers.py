@@ -41,6 +41,10 @@ class Answerer(Protocol):
         """
         ...
 
+    async def forget(self) -> None:
+        """Forget every picture and answer; questions may follow."""
+        ...
+
     async def close(self) -> None:
         """Let go of everything; no question follows."""
         ...
@@ -64,6 +68,10 @@ class PictureReader(Protocol):
         """Read a picture and say what is on it."""
         ...
 
+    async def forget(self) -> None:
+        """Forget every picture and every text that was read or written."""
+        ...
+
     async def close(self) -> None:
         """End the process."""
         ...
@@ -81,6 +89,9 @@ class CannedAnswerer:
 
     async def answer(self, ask: Ask) -> AsyncGenerator[str, None]:
         yield self._text if ask.pictures else TEXT_ONLY_ANSWER
+
+    async def forget(self) -> None:
+        return
 
     async def close(self) -> None:
         return
@@ -115,6 +126,9 @@ class ReadingAnswerer:
             except ReaderError as error:
                 raise AnswerError(str(error), kind="server_error", code="server_error") from error
             yield described.text if index == 0 else f" {described.text}"
+
+    async def forget(self) -> None:
+        await self._reader.forget()
 
     async def close(self) -> None:
         await self._reader.close()

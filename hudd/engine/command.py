@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from hudd.engine.accounting import CACHE_MODES
 from hudd.engine.faults import KINDS, FaultError, parse_fault
@@ -69,25 +69,25 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+N = TypeVar("N", int, float)
+
+
 def _decimal(low: float, high: float) -> Callable[[str], float]:
-    def convert(written: str) -> float:
-        value = float(written)
+    return _number(float, low, high, "number")
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    return _number(int, low, high, "whole number")
+
+
+def _number(kind: Callable[[str], N], low: N, high: N, name: str) -> Callable[[str], N]:
+    def convert(written: str) -> N:
+        value = kind(written)
         if not low <= value <= high:
             raise argparse.ArgumentTypeError(f"must be a number from {low:g} to {high:g}, not {written}")
         return value
 
-    convert.__name__ = "number"
-    return convert
-
-
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def convert(written: str) -> int:
-        value = int(written)
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"must be a number from {low} to {high}, not {written}")
-        return value
-
-    convert.__name__ = "whole number"
+    convert.__name__ = name  # argparse names the kind when it cannot be read
     return convert
 
 

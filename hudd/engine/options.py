@@ -48,6 +48,14 @@ class EngineOptions:
     faults: tuple[Fault, ...] = ()
 
     @property
+    def forgets(self) -> bool:
+        """Whether nothing of what was said outlives the last session: the engine of a daemon, which alone has a token.
+
+        An engine for anybody's tests keeps its prompt cache from one session to the next, as the service does.
+        """
+        return self.token is not None
+
+    @property
     def word_pace_s(self) -> float:
         """Seconds between two words."""
         if self.pace_s is not None:

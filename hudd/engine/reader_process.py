@@ -189,6 +189,12 @@ class ReaderProcess:
         self._told[stream] = int(header["id"])
         return description
 
+    async def forget(self) -> None:
+        """Forget every picture and every answer: the process ends with them. The next picture is a first one."""
+        async with self._lock:
+            self._answers.clear()
+            await self._stop(STOP_S)
+
     async def close(self) -> None:
         """End the process and refuse further pictures; calls under way end in ``ReaderClosedError``."""
         self._closed = True

@@ -170,6 +170,7 @@ class EngineServer:
         # Weak, for a handshake may end after it was decided and before the session begins.
         self._decided: WeakKeyDictionary[ServerConnection, tuple[int, Admission, Faults]] = WeakKeyDictionary()
         self._opened = 0
+        self._sessions = 0
         self._server: Server | None = None
 
     @property
@@ -257,7 +258,15 @@ class EngineServer:
             await peer.close(admission.close_code, admission.close_reason)
         elif isinstance(admission, Admitted):
             dialogue = Dialogue(admission.model, self._dialogue_options(faults), self._cache, self._names)
-            await Runner(dialogue, self._answerer, self._clock, peer).run(peer.frames())
+            self._sessions += 1
+            try:
+                await Runner(dialogue, self._answerer, self._clock, peer).run(peer.frames())
+            finally:
+                self._sessions -= 1
+                if self._options.forgets and not self._sessions:
+                    # A daemon that forgets ends its session. One that moves to another opens that first.
+                    self._cache.forget()
+                    await self._answerer.forget()
 
     def _dialogue_options(self, faults: Faults) -> DialogueOptions:
         return DialogueOptions(

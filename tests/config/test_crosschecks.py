@@ -33,6 +33,17 @@ def test_the_defaults_are_fine_and_every_check_names_real_keys():
         ({"gate__heartbeat_s": 0.5}, "heartbeat_s must be 0 or at least min_interval_s."),
         ({"session__response_done_s": 5.0}, "response_done_s must be at least first_delta_s."),
         ({"session__retention_ratio": 0.001}, "keeps nothing at a cut; raise retention_ratio"),
+        ({"bus__remote": "tcp://*:7433"}, "no number of a network interface"),
+        ({"bus__remote": "tcp://host.example:7433"}, "no number of a network interface"),
+        ({"bus__remote": "tcp://0.0.0.0:7433"}, "every interface or none"),
+        ({"bus__remote": "tcp://[::]:7433"}, "every interface or none"),
+        ({"bus__remote": "tcp://224.0.0.1:7433"}, "every interface or none"),
+        ({"bus__remote": "tcp://::1:7433"}, "IPv6 address in brackets"),
+        ({"bus__remote": "tcp://[192.0.2.7]:7433"}, "IPv6 address in brackets"),
+        ({"bus__remote": "192.0.2.7:7433"}, "no tcp:// address with a port"),
+        ({"bus__remote": "tcp://192.0.2.7"}, "no tcp:// address with a port"),
+        ({"bus__remote": "tcp://192.0.2.7:0"}, "notes take the next one"),
+        ({"bus__remote": "tcp://192.0.2.7:65535"}, "notes take the next one"),
         ({"realtime__model": ""}, "write the name of a model"),
         ({"realtime__model": "a b"}, "write the name of a model"),
         ({"realtime__url": "ftp://api.openai.com/v1/realtime"}, "it must start with wss://"),
@@ -86,6 +97,11 @@ def test_each_mistake_gives_one_sentence(values: dict[str, Any], sentence: str):
 )
 def test_good_addresses(url: str):
     assert problems(changed(realtime__url=url), frozenset()) == []
+
+
+@pytest.mark.parametrize("address", ["", "tcp://192.0.2.7:7433", "tcp://127.0.0.1:1", "tcp://[2001:db8::7]:65534"])
+def test_good_places_for_other_machines(address: str):
+    assert problems(changed(bus__remote=address), frozenset()) == []
 
 
 def test_no_history_needs_no_retention():

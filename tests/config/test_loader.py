@@ -230,7 +230,7 @@ def test_secrets_are_masked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def test_the_default_file_holds_every_key_and_changes_nothing(tmp_path: Path):
     text = default_toml()
     assert from_toml(tmp_path, text).settings == Settings()
-    assert max(len(line) for line in text.splitlines()) < 200
+    assert max(len(line) for line in text.splitlines()) <= 120
     enabled = "\n".join(
         line.removeprefix("# ") if line.startswith("# ") and " = " in line and line.split()[1] in ALL_NAMES else line
         for line in text.splitlines()
@@ -239,7 +239,11 @@ def test_the_default_file_holds_every_key_and_changes_nothing(tmp_path: Path):
     assert loaded.settings == Settings()
     assert set(loaded.origins.values()) == {"file"}
     for key in all_keys().values():
-        assert f"# {key.doc}" in text
+        assert key.doc in _joined(text)
+
+
+def _joined(text: str) -> str:
+    return " ".join(line.removeprefix("# ") for line in text.splitlines())
 
 
 ALL_NAMES = {key.name for key in all_keys().values()}

@@ -50,6 +50,7 @@ class House:
         self.opening: asyncio.Event | None = None
         self.retake_error: Exception | None = None
         self.retaken: list[Question] = []
+        self.shrinks: list[bool] = []
         self.models_told: list[str] = []
         self.models = models or Models("gpt-realtime-1.5")
         self.mailbox = Mailbox()
@@ -80,6 +81,7 @@ class House:
             on_error=self.errors.append,
             on_state=lambda: self.states.append(self.conversation.status().connection),
             retake=self.retake,
+            shrink=lambda: self.shrinks.pop(0),
             models=self.models,
             effort=effort,
             on_model=self.models_told.append,

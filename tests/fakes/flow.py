@@ -15,13 +15,15 @@ from hudd.config.settings import GateSettings, ScreenSettings
 from hudd.errors import CaptureError, HuddError, NoDisplayError, PictureError
 from hudd.flow.capture import Capture
 from hudd.flow.counters import Counters
+from hudd.flow.demand import Demand
+from hudd.flow.details import no_details
 from hudd.flow.eyes import Eyes
 from hudd.flow.mailbox import Mailbox
 from hudd.flow.watcher import Look
 from hudd.model import Picture, Question, Shot, Source
 from hudd.policy.facts import Facts
 from hudd.screen.change import Change, Tiles
-from hudd.screen.source import Rect, Screen, ScreenStatus
+from hudd.screen.source import Rect, Screen, ScreenStatus, Window
 from tests.fakes.clock import ManualClock, settle
 
 T = TypeVar("T")
@@ -45,6 +47,7 @@ class Desk:
         lost: Every call fails, as when the server died.
         restless: Changes at each look, as a spinner does.
         broken: Monitors whose frames cannot be taken.
+        details: How many parts were asked for at each encoding, and where something changed.
         on_open, on_sources, on_grab, on_encode: Called in the capture thread in the middle of the work.
     """
 
@@ -67,6 +70,7 @@ class Desk:
         self.grabbed_at: list[float] = []
         self.drains = 0
         self.ignored: list[tuple[Rect, ...]] = []
+        self.details: list[tuple[int, Rect | None]] = []
         self.threads: set[str] = set()
         self.now: Callable[[], float] = lambda: 0.0
 
@@ -131,7 +135,15 @@ class DeskScreen:
             raise CaptureError(f"The monitor {source.name} could not be read.")
         if desk.restless:
             desk.show(source.name, f"{source.name} turn {len(desk.grabs)}")
-        return Shot(source, desk.shown[source.name].encode(), 1920, 1080, captured_at, epoch, grab_ms=9.0)
+        shown = desk.shown[source.name] if source.kind == "monitor" else f"{source.kind} {source.rect}"
+        return Shot(source, shown.encode(), 1920, 1080, captured_at, epoch, grab_ms=9.0)
+
+    def windows(self) -> tuple[Window, ...]:
+        self._check()
+        return tuple(
+            Window(f"{number:#x}", f"window {number}", "app", rect=rect, focused=place == 0)
+            for place, (number, rect) in enumerate(self.desk.windows.items())
+        )
 
     def damage_fd(self) -> int | None:
         return self._reader.fileno() if self.desk.damage else None
@@ -181,6 +193,12 @@ class DeskPixels:
             return Change(Tiles(4, 4), ignored=now != before)
         return Change(Tiles.full(4, 4), (0, 0, 1920, 1080), 1.0, 16)
 
+    def describe(self, change: Change, now: Print, before: Print, *, moving: bool) -> Change:
+        return change
+
+    def uniform(self, shot: Shot) -> str:
+        return "black" if bytes(shot.pixels) == b"black" else ""
+
     def encode(self, shot: Shot, *, frame_hash: str) -> Picture:
         self.desk.threads.add(threading.current_thread().name)
         if self.desk.on_encode is not None:
@@ -199,6 +217,16 @@ class DeskPixels:
             epoch=shot.epoch,
             grab_ms=shot.grab_ms,
         )
+
+    def details(
+        self, shot: Shot, change: Change | None, *, most: int, focus: Callable[[], Rect | None]
+    ) -> tuple[Picture, ...]:
+        """A part for each that is allowed: where the change is, or the window that is used, or all of it."""
+        self.desk.threads.add(threading.current_thread().name)
+        rect = (focus() or shot.source.rect) if change is None else change.rect
+        self.desk.details.append((most, None if change is None else change.rect))
+        part = replace(shot, source=Source("region", "region", rect or shot.source.rect))
+        return tuple(self.encode(part, frame_hash=f"part {number}") for number in range(1, most + 1))
 
 
 class CountingEyes(Eyes):
@@ -221,8 +249,8 @@ class CountingEyes(Eyes):
     async def look(self, source: Source, **arguments: Any) -> Look:
         return await self._counted(super().look(source, **arguments))
 
-    async def encode(self, look: Look) -> Picture:
-        return await self._counted(super().encode(look))
+    async def encode(self, look: Look, *, automatic: bool = True) -> tuple[Picture, ...]:
+        return await self._counted(super().encode(look, automatic=automatic))
 
     async def window_rects(self, windows: Sequence[int]) -> tuple[Rect, ...]:
         return await self._counted(super().window_rects(windows))
@@ -240,30 +268,50 @@ class CountingEyes(Eyes):
 class Watch:
     """A capture stage with everything around it."""
 
-    def __init__(self, desk: Desk, *, screen: ScreenSettings, gate: GateSettings, clock: ManualClock) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        screen: ScreenSettings,
+        gate: GateSettings,
+        clock: ManualClock,
+        details: Callable[[bool], int] = no_details,
+    ) -> None:
         self.desk = desk
         self.clock = clock
         desk.now = clock.monotonic
         self.facts = Facts()
         self.mailbox = Mailbox()
         self.counters = Counters()
-        self.eyes = CountingEyes(open_screen=desk.open, pixels=DeskPixels(desk), gate=gate, clock=clock)
+        self.eyes = CountingEyes(
+            open_screen=desk.open, pixels=DeskPixels(desk), gate=gate, clock=clock, details=details
+        )
         self.alive: set[int] = set()
         self.states: list[str] = []
         self.troubles: list[str] = []
         self.ids = 0
+        self.prefixes: tuple[str, ...] = ()
         self.capture = Capture(
             eyes=self.eyes,
             settings=screen,
             facts=self.facts,
             mailbox=self.mailbox,
             counters=self.counters,
+            demand=Demand(only_when_watched=screen.only_when_watched, listening=self._is_listening),
             new_id=self._new_id,
             alive=lambda pid: pid in self.alive,
             on_state=lambda: self.states.append(self.capture.facts().state),
             on_trouble=self._trouble,
             clock=clock,
         )
+
+    def subscribe(self, *prefixes: str) -> None:
+        """Who listens from now on."""
+        self.prefixes = prefixes
+        self.capture.demand_changed()
+
+    def _is_listening(self, prefix: str) -> bool:
+        return any(held.startswith(prefix) or prefix.startswith(held) for held in self.prefixes)
 
     def _new_id(self) -> str:
         self.ids += 1
@@ -310,11 +358,14 @@ async def watching(
     screen: ScreenSettings | None = None,
     clock: ManualClock | None = None,
     held: tuple[Any, ...] = (),
+    details: Callable[[bool], int] = no_details,
     **gate: Any,
 ) -> AsyncIterator[Watch]:
     """A capture stage that runs for the length of a block; the first frame is on its way unless a reason holds."""
     settings = replace(GateSettings(settle_s=0.4, max_settle_s=3.0, min_interval_s=2.0), **gate)
-    watch = Watch(desk or Desk(), screen=screen or ScreenSettings(), gate=settings, clock=clock or ManualClock())
+    watch = Watch(
+        desk or Desk(), screen=screen or ScreenSettings(), gate=settings, clock=clock or ManualClock(), details=details
+    )
     for reason in held:
         watch.facts.set(reason, True)
     task = asyncio.create_task(watch.capture.run())

@@ -18,6 +18,7 @@ class FakeLink:
         peer: The other end.
         closed: Set once it is closed, with the code.
         stall_close: When True, ``close`` never ends by itself.
+        probes: How often it was asked whether the other end is there.
     """
 
     def __init__(self, peer: RealtimePeer, *, greet: bool = True) -> None:
@@ -26,6 +27,7 @@ class FakeLink:
         self.ours = False
         self.aborted = False
         self.stall_close = False
+        self.probes = 0
         self._frames: asyncio.Queue[str | Malformed | LinkClosedError] = asyncio.Queue()
         if greet:
             self.feed(*peer.greeting())
@@ -64,3 +66,6 @@ class FakeLink:
     def abort(self) -> None:
         self.aborted = True
         self.drop(1006, ours=True)
+
+    def probe(self) -> None:
+        self.probes += 1

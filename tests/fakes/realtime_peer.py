@@ -9,6 +9,8 @@ import itertools
 import json
 from typing import Any
 
+from tests.fakes.official_types import check_client_event
+
 USAGE = {
     "total_tokens": 460,
     "input_tokens": 400,
@@ -38,6 +40,7 @@ class RealtimePeer:
         received: Every client event, parsed.
         items: The default conversation: item id → content, oldest first.
         refuse_items: Error code with which items are refused, or ''.
+        twice: Whether each event is sent twice.
     """
 
     def __init__(self, *, text: str = "A terminal shows make, which failed with 2 errors.") -> None:
@@ -51,6 +54,7 @@ class RealtimePeer:
         self.received: list[dict[str, Any]] = []
         self.items: dict[str, list[dict[str, Any]]] = {}
         self.refuse_items = ""
+        self.twice = False
         self.session_id = "sess_1"
         self.expires_at = 1_795_347_066
         self._number = itertools.count(1)
@@ -69,10 +73,14 @@ class RealtimePeer:
 
     def receive(self, data: bytes) -> list[str]:
         """Take a client event; returns the frames that follow it."""
-        event = json.loads(data)
+        event = check_client_event(data)
         self.received.append(event)
         if event["type"] in self.silent_to:
             return []
+        frames = self._react(event)
+        return [frame for frame in frames for _ in range(1 + self.twice)]
+
+    def _react(self, event: dict[str, Any]) -> list[str]:
         match event["type"]:
             case "session.update":
                 return [self.event("session.updated", session=self._session())]

@@ -1,0 +1,173 @@
+"""Who starts hudd: systemd or launchd, and whether its sandbox holds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from hudd.checks.finding import Context, Finding, failure, ok, warning
+from hudd.checks.places import lock_is_held
+from hudd.wire.endpoints import LOCK, EndpointError, runtime_dir
+
+if TYPE_CHECKING:
+    from hudd.service.sandbox import Sandbox
+
+UNIT: Final = "hudd.service"
+AGENT: Final = "io.github.hudd"
+ASK_S: Final = 4.0
+INSTALL: Final = "hudctl service install"
+_ENDED: Final = {
+    "64": "a wrong flag",
+    "74": "storage",
+    "77": "permissions",
+    "78": "settings",
+    "69": "another hudd runs",
+}
+
+
+def check_service(context: Context) -> Iterable[Finding]:
+    """Whether hudd is started by itself, and how it is."""
+    if sys.platform == "darwin":
+        yield _launchd(context)
+    elif context.find("systemctl") is None:
+        cause = "There is no systemd here, so nothing starts hudd by itself."
+        yield warning("service", cause, "Start hudd from your session's own autostart")
+    else:
+        yield _systemd(context)
+
+
+def _systemd(context: Context) -> Finding:
+    wanted = "LoadState,ActiveState,SubState,Result,ExecMainStatus,NRestarts,UnitFileState,FragmentPath,MainPID"
+    try:
+        done = context.run(["systemctl", "--user", "show", UNIT, "--property", wanted], ASK_S)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        why = f"it does not answer within {ASK_S:g} s" if isinstance(error, subprocess.TimeoutExpired) else str(error)
+        return warning("service", f"systemd cannot be asked: {why}.", "Try: systemctl --user status hudd")
+    if done.returncode:
+        words = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        return warning(
+            "service", f"The systemd of this user does not run ({words.rstrip('.')}).",
+            "Log in to a session of your own (not by su or sudo), or as root: loginctl enable-linger USER",
+        )  # fmt: skip
+    told = dict(row.split("=", 1) for row in done.stdout.splitlines() if "=" in row)
+    return _unit(told)
+
+
+def _unit(told: dict[str, str]) -> Finding:
+    """From what ``systemctl show`` told."""
+    state, path = told.get("ActiveState", ""), told.get("FragmentPath", "")
+    if told.get("LoadState") == "not-found":
+        return warning("service", "hudd is not installed as a service, so nothing starts it.", f"Run: {INSTALL}")
+    if told.get("LoadState") not in ("loaded", None):
+        cause = f"The unit {UNIT} cannot be used ({told.get('LoadState')})."
+        return failure("service", cause, f"Look at it: systemctl --user status hudd; then run: {INSTALL}")
+    if state == "failed":
+        code = told.get("ExecMainStatus", "")
+        meaning = f": {_ENDED[code]}" if code in _ENDED else ""
+        why = f"{told.get('Result', '')}, exit code {code}{meaning}"
+        return failure(
+            "service", f"The service has failed ({why}).",
+            "Read why: journalctl --user -u hudd -n 20; mend it, then run: systemctl --user restart hudd", **told,
+        )  # fmt: skip
+    restarts = told.get("NRestarts", "0")
+    if state == "active":
+        enabled = told.get("UnitFileState") in ("enabled", "enabled-runtime", "static", "linked")
+        cause = f"The service runs ({path}, {restarts} restarts)."
+        if not enabled:
+            return warning(
+                "service", f"{cause} It is not started with the session.", "Run: systemctl --user enable hudd"
+            )
+        return ok("service", cause, **told)
+    if state in ("activating", "reloading", "deactivating"):
+        cause = f"The service is {state} ({told.get('SubState', '')}, {restarts} restarts)."
+        return warning("service", cause, "Wait a moment; if it lasts: journalctl --user -u hudd -n 20", **told)
+    return warning("service", f"The service is installed ({path}) and stopped.", "Run: systemctl --user start hudd")
+
+
+def _launchd(context: Context) -> Finding:
+    try:
+        done = context.run(["launchctl", "print", f"gui/{os.getuid()}/{AGENT}"], ASK_S)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return warning(
+            "service", f"launchd cannot be asked: {error}.", f"Try: launchctl print gui/{os.getuid()}/{AGENT}"
+        )
+    if done.returncode:
+        return warning("service", "hudd is not installed as an agent, so nothing starts it.", f"Run: {INSTALL}")
+    runs = "state = running" in done.stdout
+    if runs:
+        return ok("service", "launchd runs hudd.")
+    return warning("service", "launchd knows hudd, which does not run.", "Read its log in ~/Library/Logs/hudd")
+
+
+def check_sandbox(context: Context) -> Iterable[Finding]:
+    """What the kernel really enforces on the running daemon, and what these settings need loosened."""
+    if sys.platform != "linux":
+        return
+    from hudd.service.sandbox import sandbox_of  # noqa: PLC0415 - beside its only use
+
+    pid = _daemon_pid(context)
+    if not pid:
+        yield ok("sandbox", "hudd does not run, so nothing is known of its sandbox.")
+    else:
+        yield judge_sandbox(sandbox_of(pid), in_unit=_in_unit(pid))
+    yield from _loosening(context)
+
+
+def judge_sandbox(found: Sandbox, *, in_unit: bool) -> Finding:
+    """A wish of the unit that the kernel did not fulfil is worth a warning; without a unit there was no wish."""
+    details = {
+        "no_new_privileges": found.no_new_privileges,
+        "system_calls_filtered": found.system_calls_filtered,
+        "files_protected": found.files_protected,
+    }
+    if found.enforced:
+        return ok("sandbox", "The sandbox is enforced.", **details)
+    if not in_unit:
+        return ok("sandbox", "hudd was not started as a service, so it has no sandbox.", **details)
+    return warning(
+        "sandbox", f"The sandbox that the unit asks for is {found.in_words()}.",
+        "An older systemd, a container, or a kernel without user namespaces takes it away; hudd works without it",
+        **details,
+    )  # fmt: skip
+
+
+def _loosening(context: Context) -> Iterable[Finding]:
+    """Where hudd is a service: which drop-ins the settings need that are not there."""
+    from hudd.service.sandbox import how_to_loosen, needed_drop_ins  # noqa: PLC0415 - beside its only use
+
+    rapid = context.has("rapidocr") and not context.has("tesserocr")
+    needed = needed_drop_ins(context.settings, rapidocr=rapid)
+    if not needed or context.find("systemctl") is None:
+        return
+    asked = ["systemctl", "--user", "show", UNIT, "--property", "LoadState,DropInPaths"]
+    try:
+        done = context.run(asked, ASK_S)
+    except (OSError, subprocess.TimeoutExpired):  # said by the check of the service
+        return
+    if done.returncode or "LoadState=loaded" not in done.stdout:
+        return
+    for name, why in needed:
+        if f"{name}.conf" not in done.stdout:
+            yield failure(
+                "sandbox", f"The sandbox forbids what the settings need: {why}.", f"Run: {how_to_loosen((name,))}"
+            )
+
+
+def _daemon_pid(context: Context) -> int:
+    """Of the daemon that holds the lock; 0 when none runs."""
+    try:
+        folder = runtime_dir(context.environ)
+        return int((folder / LOCK).read_text(encoding="ascii").strip() or 0) if lock_is_held(folder) else 0
+    except (OSError, ValueError, EndpointError):
+        return 0
+
+
+def _in_unit(pid: int) -> bool:
+    try:
+        return UNIT in Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8")
+    except OSError:  # it ended meanwhile
+        return False
