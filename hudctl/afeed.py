@@ -63,14 +63,15 @@ class AsyncFeed:
         descriptors = self._link.descriptors
         for descriptor in descriptors:
             loop.add_reader(descriptor, woken.set)
+        # No asyncio.timeout: in a task that survived a cancellation it ends in CancelledError on Python 3.11.2.
+        due = None if due_s is None else loop.call_later(due_s, woken.set)
         try:
             # The descriptors tell edges: what came before they were watched shows only when asked for.
             if not self._link.readable():
-                async with asyncio.timeout(due_s):
-                    await woken.wait()
-        except TimeoutError:
-            return  # a request is due
+                await woken.wait()
         finally:
+            if due is not None:
+                due.cancel()
             for descriptor in descriptors:
                 loop.remove_reader(descriptor)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
@@ -14,7 +15,7 @@ import zmq
 from hudctl.connection import Endpoints, check_protocol, hello_params, new_token, stamp
 from hudctl.errors import HudctlError, UsageError, from_reply
 from hudctl.feed_core import ASK_TIMEOUT_S, Ask, Cursor, FeedCore
-from hudd.wire.codec import FrameError, decode_json, encode_request
+from hudd.wire.codec import FrameError, decode_reply, encode_request
 from hudd.wire.messages import Note
 
 RECONNECT_MS: Final = 100
@@ -26,6 +27,9 @@ BATCH: Final = 256
 
 PASSING: Final = frozenset({"E_BUSY", "E_DEADLINE", "E_STATE", "E_STORAGE"})
 """Refusals of a page that may pass (a daemon that stops, a full disk); it is asked for again, with back-off."""
+
+
+OnOther = Callable[[str, Mapping[str, Any]], None]
 
 
 class FeedLink:
@@ -41,7 +45,8 @@ class FeedLink:
         window: X11 window that the notes are printed into, or None.
         streaming: Tell the daemon that this process prints notes.
         wait: Wait for a daemon that is not running yet.
-        on_delta: Called with the snap's id and a piece of its text while that is written, before its note comes.
+        also: Prefixes of other topics to subscribe to.
+        on_other: Called with topic and body of each frame of those, in order with the notes. Such frames can be lost.
 
     Raises:
         NotRunningError: There is no daemon, and ``wait`` is False.
@@ -58,20 +63,26 @@ class FeedLink:
         window: int | None,
         streaming: bool,
         wait: bool,
-        on_delta: Callable[[str, str], None] | None = None,
+        also: Sequence[str] = (),
+        on_other: OnOther | None = None,
     ) -> None:
         if isinstance(topics, str):
             topics = (topics,)
         if after is not None and after < 0:
             raise UsageError("after must not be negative.")
         try:
-            self._core = FeedCore(topics=topics, after=after, stream=stream)
+            endpoints = Endpoints(runtime_dir)
+            live = not endpoints.may_command
+            self._core = FeedCore(topics=topics, after=None if live else after, stream=stream, live=live)
         except ValueError as error:
             raise UsageError(f"{str(error).capitalize()}.") from error
-        endpoints = Endpoints(runtime_dir)
         if not wait:
             endpoints.probe()
-        self._on_delta = on_delta
+        self._also = tuple(also)
+        for topic in self._also:
+            if "/" not in topic or topic.startswith(("note/", "hb/", "welcome/")):
+                raise UsageError(f"{topic!r} is no other topic; name delta/, state/, error/ or cost/.")
+        self._on_other = on_other
         self._handed: Cursor | None = None
         self._hello = hello_params(window=window, streaming=streaming) if streaming else None
         self._instance = ""
@@ -82,11 +93,17 @@ class FeedLink:
         self._control.setsockopt(zmq.IMMEDIATE, 1)  # requests do not wait for a daemon that may come
         # The welcome goes last: it proves that all before it are active. ZeroMQ repeats them after a reconnect in the
         # order of the alphabet, where it is last again.
-        deltas = [f"delta/{topic.removeprefix('note/')}" for topic in self._core.topics] if on_delta else []
-        for topic in (*deltas, *self._core.topics, "hb/", self._welcome):
+        for topic in (*self._also, *self._core.topics, "hb/", self._welcome):
             self._notes.subscribe(topic)
-        self._notes.connect(f"ipc://{endpoints.notes}")
-        self._control.connect(f"ipc://{endpoints.control}")
+        endpoints.connect_notes(self._notes)
+        self._endpoints = endpoints
+        self._commanded = ""
+        self._on_demand = endpoints.on_demand
+        if self._on_demand:
+            # A connection that comes back by itself would start what was stopped; the welcome of a daemon makes it.
+            self._control.setsockopt(zmq.RECONNECT_IVL, -1)
+        elif endpoints.may_command:
+            endpoints.connect_control(self._control)
 
     @property
     def closed(self) -> bool:
@@ -165,17 +182,29 @@ class FeedLink:
                 return
             topic = frames[0].decode("utf-8", "replace")
             body = _object(frames[-1])
-            if topic.startswith("delta/"):
-                if self._on_delta is not None:
-                    self._on_delta(str(body.get("snap_id")), str(body.get("text")))
+            if self._on_other is not None and topic.startswith(self._also):
+                self._on_other(topic, body)
                 continue
             if topic == self._welcome:
                 check_protocol(body.get("protocol"))
+                self._connect_control(str(body.get("instance")))
                 self._introduce(str(body.get("instance")))
             try:
                 self._core.on_frame(topic, body, time.monotonic())
             except ValueError as error:
                 raise HudctlError(f"The daemon published something unreadable: {error}") from error
+            if self._also and self._core.notes:
+                return  # it is handed out before the next of the other frames
+
+    def _connect_control(self, instance: str) -> None:
+        """Where systemd starts the daemon on demand, connect to one that is known to run."""
+        if not self._on_demand or instance == self._commanded:
+            return
+        if self._commanded:
+            with contextlib.suppress(zmq.ZMQError):  # that connection ended with its daemon
+                self._endpoints.disconnect_control(self._control)
+        self._commanded = instance
+        self._endpoints.connect_control(self._control)
 
     def _introduce(self, instance: str) -> None:
         """Say hello to each daemon once. Nothing depends on the answer, so it is not waited for."""
@@ -234,6 +263,8 @@ class Feed:
         wait: Wait for a daemon that is not running yet, instead of raising.
         on_delta: Called with the snap's id and a piece of its text while that is written, before its note comes. A slow
             reader loses pieces; the note has the whole text.
+        also: Prefixes of other topics to subscribe to, for instance ``("state/", "error/")``.
+        on_other: Called with topic and body of each frame of those, in order with the notes. They can be lost.
 
     Raises:
         NotRunningError: There is no daemon, and ``wait`` is False.
@@ -251,7 +282,13 @@ class Feed:
         streaming: bool = False,
         wait: bool = False,
         on_delta: Callable[[str, str], None] | None = None,
+        also: Sequence[str] = (),
+        on_other: OnOther | None = None,
     ) -> None:
+        if on_delta is not None:
+            if on_other is not None:
+                raise UsageError("on_delta excludes on_other; subscribe to delta/ with also.")
+            also, on_other = (*also, *_delta_topics(topics)), _pieces_to(on_delta)
         self._link = FeedLink(
             topics,
             after,
@@ -260,7 +297,8 @@ class Feed:
             window=window,
             streaming=streaming,
             wait=wait,
-            on_delta=on_delta,
+            also=also,
+            on_other=on_other,
         )
         self._stopped = False
         self._bell, self._ring = socket.socketpair()
@@ -329,9 +367,23 @@ class Feed:
         self.close()
 
 
+def _delta_topics(topics: Sequence[str]) -> list[str]:
+    """Where the pieces of the notes on these topics come."""
+    given = (topics,) if isinstance(topics, str) else topics
+    return [f"delta/{topic.removeprefix('note/')}" for topic in given]
+
+
+def _pieces_to(on_delta: Callable[[str, str], None]) -> OnOther:
+    def take(topic: str, body: Mapping[str, Any]) -> None:
+        if topic.startswith("delta/"):
+            on_delta(str(body.get("snap_id")), str(body.get("text")))
+
+    return take
+
+
 def _object(frame: bytes) -> dict[str, Any]:
     try:
-        body = decode_json(frame, max_bytes=None)
+        body = decode_reply(frame)
     except FrameError as error:
         raise HudctlError(f"The daemon sent a frame that cannot be read: {error}") from error
     return cast("dict[str, Any]", body) if isinstance(body, dict) else {}

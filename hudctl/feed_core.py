@@ -65,11 +65,13 @@ class FeedCore:
         topics: Prefixes of note topics.
         after: Hand out what came after this number; None for what comes from now on.
         stream: The stream ``after`` belongs to; None for whichever there is.
+        live: Nothing can be asked for: notes are handed out as they come, and ``fresh`` tells that some were missed.
     """
 
     topics: Sequence[str] = ("note/",)
     after: int | None = None
     stream: str | None = None
+    live: bool = False
     notes: deque[Note] = field(default_factory=deque[Note])
     fresh: bool = False
     welcomed: bool = False
@@ -162,6 +164,8 @@ class FeedCore:
 
     def next_ask(self, now: float) -> Ask | None:
         """The request to send now, or None. What it returns counts as sent."""
+        if self.live:
+            return None
         if self._outstanding is not None and now >= self._resend_at:
             self._outstanding = None
             self._must_ask = True
@@ -178,6 +182,8 @@ class FeedCore:
 
     def wake_at(self) -> float | None:
         """When `next_ask` may have something although nothing came in; None for never."""
+        if self.live:
+            return None
         if self._outstanding is not None:
             return self._resend_at
         if self.stream is not None and (self._must_ask or self._wanted > self._cursors.get(self.stream, 0)):
@@ -233,7 +239,9 @@ class FeedCore:
             return
         # A topic that ends in its source can be the only one we hear, and then prev names its last note.
         alone = len(self.topics) == 1 and self.topics[0] == note.topic
-        if note.seq == cursor + 1 or (alone and note.prev <= cursor):
+        gapless = note.seq == cursor + 1 or (alone and note.prev <= cursor)
+        if gapless or self.live:
+            self.fresh = self.fresh or not gapless
             self._hand_out(note)
         self._wanted = max(self._wanted, note.seq)
 

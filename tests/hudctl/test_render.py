@@ -213,6 +213,7 @@ engine   model             for     answers   input   image  cached  output     c
 service  gpt-realtime-1.5  change       14  15,000  12,000   1,100     900  $0.0412  $0.0031
 local    hudd-local        manual        1   1,500   1,200       0      90    $0.00
 total                                   15  16,500  13,200   1,100     990  $0.0412  $0.0031
+6 % of the input came from the service's cache.
 Assumed is what was reserved for answers that told no usage.
 Cap: $1.00 a day.
 At the service the local answers would have cost $0.0052 with gpt-realtime-1.5 (prices of
@@ -382,6 +383,7 @@ def test_status_of_a_daemon_at_ease():
         ({"connection": "flapping"}, "breaks again and again"),
         ({"connection": "some_new_state"}, "some_new_state"),
         ({"rollover": "opening"}, "moving to a new session"),
+        ({"rollover": "stopped"}, "but the session after this one was refused"),
         (
             {"pause": {"since": "2026-11-21T09:00:00Z", "until": "2026-11-21T10:00:00Z", "why": ""}},
             "until 2026-11-21 11:00:00 CET",
@@ -394,6 +396,14 @@ def test_status_of_a_daemon_at_ease():
         ({"journal": {"path": "/j", "set_aside": "/j.broken"}}, "set aside as /j.broken"),
         ({"engine": "local", "model": "local", "session": {"id": ""}}, "the embedded engine, local, answering"),
         ({"subscribers": {"total": 0, "by_topic": {}}}, "subscribers  0\n"),
+        (
+            {"peers": {"control": 300, "notes": 1200, "full": True}},
+            "clients      1,500 are connected; others wait until some of them leave\n",
+        ),
+        (
+            {"pending": {"bus.note_queue": 512, "journal.search": False}},
+            "settings     bus.note_queue, journal.search: the new value is in force after a restart of hudd\n",
+        ),
     ],
 )
 def test_what_is_unusual_is_told(change: dict[str, Any], words: str):

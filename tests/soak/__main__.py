@@ -8,7 +8,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from tests.soak import drops, rollovers
+from tests.soak import drops, hostile, joiners, kills, private, rollovers, stalled, starts
 from tests.soak.dose import part_of
 
 SEED = 20261121
@@ -28,13 +28,35 @@ def run_one(name: str, *, seed: int, dose: float) -> None:
         elif name == "fatal":
             count = part_of(len(drops.FATAL) * 2, dose, least=4)
             print(f"fatal: seed {seed}: {', '.join(drops.run_fatal(Path(folder), seed=seed, count=count))}", flush=True)
+        elif name == "kills":
+            killed = kills.run_dose(Path(folder), seed=seed, dose=dose)
+            print(*killed.rows(), sep="\n", flush=True)
+            kills.judge(killed, longest=dose >= 1)
+        elif name == "joiners":
+            joined = joiners.run_joiners(Path(folder), seed=seed, count=part_of(joiners.FULL, dose))
+            print(*joined.rows(), sep="\n", flush=True)
+            joiners.judge(joined)
+        elif name == "starts":
+            started = starts.run_starts(Path(folder), seed=seed, count=part_of(starts.FULL, dose))
+            print(f"starts: {starts.row(started)}", flush=True)
+            starts.judge(started)
+            planted = starts.run_plants(Path(folder), count=part_of(starts.PLANTS, dose, least=5))
+            print(f"plants: {planted}", flush=True)
+        elif name in private.RUNS:
+            told = private.RUNS[name](Path(folder), seed=seed, frames=part_of(private.FULL, dose))
+            print(*told.rows(), sep="\n", flush=True)
+            private.judge(told)
+        elif name in hostile.RUNS:
+            hostile.judge(hostile.RUNS[name](Path(folder), seed=seed, dose=dose))
+        elif name == "stalled":
+            hostile.judge(stalled.run_stalled(Path(folder), count=part_of(stalled.NOTES, dose)))
         else:
             rolled = rollovers.run_rollovers(Path(folder), seed=seed, count=part_of(rollovers.FULL, dose))
             print(f"rollovers: {rolled}", flush=True)
             rollovers.judge(rolled)
 
 
-NAMES = ("drops", "fatal", "rollovers")
+NAMES = ("drops", "fatal", "rollovers", "kills", "joiners", "starts", *private.RUNS, *hostile.RUNS, "stalled")
 
 
 def main() -> int:

@@ -36,6 +36,21 @@ class Snap:
     ended: float = 0.0
 
 
+@dataclass(frozen=True)
+class State:
+    """What ``state/`` said about the connection.
+
+    Attributes:
+        at: When it was heard, monotonic seconds.
+        word: The connection's.
+        next_try_s: Seconds until the next try, or None.
+    """
+
+    at: float
+    word: str
+    next_try_s: float | None = None
+
+
 @dataclass
 class Books:
     """What was asked, heard and measured, and what is wrong with it.
@@ -43,12 +58,16 @@ class Books:
     Attributes:
         snaps: By id.
         heard: Notes in the order in which a subscriber got them.
+        deltas: Snap → the pieces of its text as they were streamed the last time that it was asked.
+        states: What was said about the connection.
         memory_kb: Resident memory of the daemon at each rest, in order.
         descriptors: Its open descriptors at each rest.
     """
 
     snaps: dict[str, Snap] = field(default_factory=dict)
     heard: list[Note] = field(default_factory=list)
+    deltas: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    states: list[State] = field(default_factory=list)
     memory_kb: list[int] = field(default_factory=list)
     descriptors: list[int] = field(default_factory=list)
 
@@ -66,6 +85,28 @@ def check_feed(rows: Sequence[Row], heard: Sequence[Note]) -> None:
     texts = {row.seq: row.text for row in rows}
     wrong = [note.seq for note in heard if note.text != texts[note.seq]]
     assert not wrong, f"published otherwise than written: {wrong}"
+
+
+def check_deltas(
+    rows: Sequence[Row], deltas: Mapping[str, Sequence[tuple[int, str]]], lives: Sequence[Life] = ()
+) -> None:
+    """What was streamed is what was written, for each snap that was watched from its first piece on.
+
+    Pieces carry no number of the service's: where it sent them in another order, they are the same but for it.
+
+    Raises:
+        AssertionError: It is not.
+    """
+    for row in rows:
+        pieces = deltas.get(row.snap_id)
+        if not pieces or row.kind != "note":
+            continue
+        numbers = [number for number, _ in pieces]
+        assert numbers == list(range(len(pieces))), f"the pieces of {row.snap_id} are numbered {numbers}"
+        joined = "".join(text for _, text in pieces).strip()
+        mixed = any("reorder" in " ".join(life.script) and row.snap_id in life.requests for life in lives)
+        same = sorted(joined.replace(" ", "")) == sorted(row.text.replace(" ", "")) if mixed else joined == row.text
+        assert same, f"{row.snap_id} was streamed as {joined!r} and written as {row.text!r}"
 
 
 def check_snaps(rows: Sequence[Row], snaps: Mapping[str, Snap]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 import threading
@@ -12,11 +13,13 @@ from types import TracebackType
 from typing import Self
 
 import psutil
+import zmq
 
 from hudctl import Client, Feed, HudctlError
+from hudd.wire.endpoints import notes_socket
 from hudd.wire.ids import new_ulid
 from tests.fakes.daemon import DaemonProcess, draw_page
-from tests.soak.books import Books, Row, Snap, check_feed, check_service, check_snaps
+from tests.soak.books import Books, Row, Snap, State, check_deltas, check_feed, check_service, check_snaps
 from tests.soak.service import KEY, MODEL, Service
 
 QUICK = {
@@ -60,6 +63,7 @@ class Tried:
         self._page_s = page_s
         self._stop = threading.Event()
         self._listening = threading.Event()
+        self._overhearing = threading.Event()
         self._failed: list[BaseException] = []
         self._threads: list[threading.Thread] = []
         self._stack = ExitStack()
@@ -72,7 +76,9 @@ class Tried:
         try:
             self.daemon.start().ready()
             self._thread(self._subscribe)
+            self._thread(self._overhear)
             assert self._listening.wait(10), "the subscriber got no welcome"
+            assert self._overhearing.wait(10), "no state was heard"
             if self._page_s:
                 self._thread(self._turn_pages)
         except BaseException:
@@ -147,6 +153,33 @@ class Tried:
                 if feed.cursor is not None:
                     self._listening.set()
 
+    def _overhear(self) -> None:
+        """What is streamed, and what is said about the connection: on a socket of its own, which never loses a frame."""
+        context = zmq.Context()
+        socket = context.socket(zmq.SUB)
+        socket.setsockopt(zmq.RCVHWM, 0)
+        for topic in (b"delta/", b"state/", b"hb/"):
+            socket.subscribe(topic)
+        socket.connect(f"ipc://{notes_socket(self.daemon.environ)}")
+        try:
+            while not self._stop.is_set():
+                if not socket.poll(200):
+                    continue
+                topic, frame = socket.recv_multipart()
+                body = json.loads(frame)
+                if topic == b"state/":
+                    state = State(time.monotonic(), body["connection"], body["next_try_s"])
+                    self.books.states.append(state)
+                elif topic.startswith(b"delta/"):
+                    pieces = self.books.deltas.setdefault(body["snap_id"], [])
+                    if body["n"] == 0:
+                        pieces.clear()
+                    pieces.append((body["n"], body["text"]))
+                self._overhearing.set()
+        finally:
+            socket.close(0)
+            context.term()
+
     def _turn_pages(self) -> None:
         number = 0
         while not self._stop.wait(self._page_s):
@@ -176,6 +209,8 @@ class Tried:
         assert self.service.checked, "nothing was sent"
         self.rows = self._journal()
         check_feed(self.rows, self.books.heard)
+        check_deltas(self.rows, self.books.deltas, self.service.lives)
+        assert self.books.deltas, "nothing was streamed"
         check_snaps(self.rows, self.books.snaps)
         check_service(self.rows, self.books.snaps, self.service.lives)
 

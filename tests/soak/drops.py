@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 import time
 from collections import Counter
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from hudd.engine.fault_mix import ANSWERS, FATAL, PHASES, SILENCES, Draw, Phase
 from hudd.engine.faults import parse_fault
-from tests.soak.books import memory_slope_kb
+from tests.soak.books import State, memory_slope_kb
 from tests.soak.daemon import Tried
 from tests.soak.service import WORDS, Life, Script, Service
 
@@ -34,6 +33,7 @@ MEMORY_KB = 12_000
 MOST_DESCRIPTORS_MORE = 3
 LIFE_S = 60.0
 """So long a connection that shall end may live on: longer than the daemon's patience with any silence."""
+WAITING = ("backing_off", "flapping")
 EARLY: tuple[Phase, ...] = ("connecting", "configuring")
 LATE: tuple[Phase, ...] = ("idle", "streaming")
 
@@ -145,7 +145,7 @@ def run_drops(folder: Path, *, seed: int, count: int) -> Report:
                 number = min(position + max(0, len(service.lives) - first - 1), len(plan) - 1)
                 raise AssertionError(f"seed {seed}, disconnect {number} {plan[number]}: {error}") from error
             report.disconnects = dict(Counter(report.disconnects) + Counter(phase for phase, _ in chunk))
-            measure(service.lives[first:], report)
+            measure(service.lives[first:], list(tried.books.states), report)
             tried.weigh()
             if (position + REST_EVERY) % OUTAGE_EVERY == 0 or position + REST_EVERY >= len(plan):
                 report.late_s.append(_outage(tried, 2.0 + Draw(seed, position).below(4)))
@@ -200,30 +200,36 @@ def _play(tried: Tried, script: Script, turns: list[tuple[str, ...]]) -> None:
         tried.snap()
 
 
-def measure(lives: list[Life], report: Report) -> None:
+def measure(lives: list[Life], states: list[State], report: Report) -> None:
     """Add how long it took from the end of each ready connection to the next that was ready.
 
-    A silence is left out: when the daemon gave up waiting is not seen by the service.
+    A connection ended when the service saw it end, or when the daemon gave it up, whichever came first: a silence is
+    seen by the daemon only. The delay in force is the one that was really drawn, as the daemon told it.
     """
     down: float | None = None
-    failures, last_end, asked_s = 0, 0.0, 0.0
-    for life in lives:
-        silent = any(fault.startswith(("stall@", "half_open")) for fault in life.script)
+    last_end = 0.0
+    for life, following in zip(lives, [*lives[1:], None], strict=True):
+        end = _end(life, following, states)
         if life.ready is not None:
             if down is not None and last_end - down <= SHORT_OUTAGE_S:
                 report.returns_s.append(life.ready - down)
             elif down is not None:
-                in_force = max(0.5 * 2.0**failures, asked_s)
-                report.late_s.append(life.ready - last_end - in_force)
-            down = None if silent else life.ended
-            failures, last_end, asked_s = 0, life.ended or 0.0, 0.0
-        elif silent:
-            down = None
-        elif down is not None:
-            failures += 1
-            last_end = life.ended or life.opened
-            match = re.search(r"http:\d+,(\d+)", " ".join(life.script))
-            asked_s = float(match[1]) if match else 0.0
+                report.late_s.append(life.ready - _due(states, life.opened, default=last_end))
+            down = last_end = end
+        else:
+            last_end = end
+
+
+def _end(life: Life, following: Life | None, states: list[State]) -> float:
+    until = life.opened + LIFE_S if following is None else following.opened
+    given_up = (s.at for s in states if s.word in WAITING and (life.ready or life.opened) < s.at <= until)
+    return min([*given_up, until if life.ended is None else min(life.ended, until)])
+
+
+def _due(states: list[State], opened: float, *, default: float) -> float:
+    """When the try was to begin that opened a connection, as the daemon had told before."""
+    told = [s.at + s.next_try_s for s in states if s.word in WAITING and s.next_try_s is not None and s.at <= opened]
+    return told[-1] if told else default
 
 
 def _outage(tried: Tried, seconds: float) -> float:
@@ -246,7 +252,8 @@ def _large(tried: Tried, script: Script) -> None:
     script.add("garbage:large")
     restart(tried.service)
     assert tried.snap().note is not None, "no answer after a large frame"
-    assert tried.service.lives[-1].script == ("garbage:large",)
+    # On a busy machine reading it may take longer than the daemon's shortest patience: then another session answers.
+    assert any(life.script == ("garbage:large",) for life in tried.service.lives[-3:]), tried.service.lives[-3:]
 
 
 def _fill(report: Report, tried: Tried) -> None:

@@ -65,6 +65,9 @@ class Answering:
             await asyncio.sleep(pace_s)
             yield f" word{number}"
 
+    async def forget(self) -> None:
+        return
+
     async def close(self) -> None:
         return
 

@@ -9,7 +9,7 @@ import pytest
 from hudd.engine.fault_mix import FATAL
 from hudd.engine.faults import parse_fault
 from tests.fakes.bus import make_note
-from tests.soak.books import Row, Snap, check_feed, check_service, check_snaps, memory_slope_kb
+from tests.soak.books import Row, Snap, State, check_deltas, check_feed, check_service, check_snaps, memory_slope_kb
 from tests.soak.dose import part_of
 from tests.soak.drops import EARLY, FULL, LATE, Report, dealt, judge, measure
 from tests.soak.service import Life
@@ -113,6 +113,16 @@ def life(index: int, opened: float, ready: float | None, ended: float | None, *s
 
 def test_returns_are_measured_from_ready_to_ready() -> None:
     report = Report(1)
+    states = [
+        State(1.0, "backing_off", 0.4),
+        State(1.5, "backing_off", 0.5),
+        State(3.0, "backing_off", 0.2),
+        State(3.3, "backing_off", 0.9),
+        State(4.3, "backing_off", 1.1),
+        State(7.5, "backing_off", 0.5),  # the daemon gives a silence up that the service does not see end
+        State(10.0, "backing_off", 0.1),
+        State(12.1, "backing_off", 6.5),  # likewise, during the opening
+    ]
     measure(
         [
             life(0, 0.0, 0.1, 1.0, "reset@idle"),
@@ -120,15 +130,32 @@ def test_returns_are_measured_from_ready_to_ready() -> None:
             life(2, 2.0, 2.1, 3.0, "reset@idle"),  # 1.1 s after the end; the outage was 0.5 s
             life(3, 3.2, None, 3.3, "http:500"),
             life(4, 4.2, None, 4.3, "http:429,1"),
-            life(5, 5.6, 5.7, 6.0, "stall@response.create"),  # 1.3 s into the outage, 1.4 s later ready: 0.6 s early
-            life(6, 9.0, 9.1, 10.0, "reset@idle"),  # after a silence: not measured
+            life(5, 5.6, 5.7, 9.0, "stall@response.create"),  # 1.3 s into the outage; it was to begin at 5.4
+            life(6, 8.0, 8.6, 10.0, "reset@idle"),  # 1.1 s after the daemon had given up
             life(7, 10.1, None, None, "half_open@session.created"),
-            life(8, 19.0, 19.1, None),  # likewise
+            life(8, 18.7, 18.9, None),  # 2.1 s into the outage; it was to begin at 18.6
         ],
+        states,
         report,
     )
-    assert report.returns_s == pytest.approx([1.1])
-    assert report.late_s == pytest.approx([5.7 - 4.3 - 2.0])
+    assert report.returns_s == pytest.approx([1.1, 1.1])
+    assert report.late_s == pytest.approx([0.3, 0.3])
+
+
+@pytest.mark.parametrize("pieces", [[(0, "Answer"), (1, "Answer")], [(1, TEXT)], [(0, TEXT[:-1])]])
+def test_what_is_streamed_must_be_what_is_written(pieces: list[tuple[int, str]]) -> None:
+    check_deltas([ROW], {ROW.snap_id: [(0, TEXT[:5]), (1, TEXT[5:])]})
+    with pytest.raises(AssertionError):
+        check_deltas([ROW], {ROW.snap_id: pieces})
+
+
+def test_pieces_that_came_in_another_order_are_still_each_there_once() -> None:
+    life = replace(LIFE, script=("reorder",))
+    mixed = [(0, TEXT[5:]), (1, TEXT[:5])]
+    check_deltas([ROW], {ROW.snap_id: mixed}, [life])
+    for pieces, lives in ((mixed, [LIFE]), ([*mixed, (2, "x")], [life])):
+        with pytest.raises(AssertionError):
+            check_deltas([ROW], {ROW.snap_id: pieces}, lives)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,250 @@
+"""Hostile and broken peers against a real daemon: too many connections, fuzzed frames, garbage, a message without end.
+
+``run_connects``, ``run_fuzz`` and ``run_endless`` return a row per sentence that must hold, with figure and bar.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+
+from hudctl import Client
+from tests.bench.rows import NO_BAR, Row
+from tests.fakes.daemon import DaemonProcess, draw_page
+from tests.soak.dose import part_of
+
+CONNECTS, FRAMES, GARBAGE, TOPICS, ACKNOWLEDGED = 5000, 100_000, 20_000, 20_000, 40
+DESCRIPTORS = 1024
+OTHERS_MS, HANG_MS = 50.0, 1000.0
+GROWTH_MB = 16.0
+MEMORY_MB = 120
+ASK_EVERY_S = 0.02
+
+
+class Besieged(DaemonProcess):
+    """A daemon with canned answers and few descriptors, and what it weighs."""
+
+    interpreter_flags = ()
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "pictures").mkdir(parents=True)
+        draw_page(folder / "pictures" / "1.png", ["The only page"])
+        super().__init__(folder, screen_source=f"pictures:{folder}/pictures", engine_answers="canned")
+
+    def start(self, *flags: str) -> Self:
+        limit = f"--nofile={DESCRIPTORS}:{DESCRIPTORS}"
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                ["prlimit", limit, sys.executable, "-m", "hudd", *flags],
+                env=self.environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        return self
+
+    @property
+    def seen(self) -> psutil.Process:
+        """The process, for its figures."""
+        assert self.process is not None
+        return psutil.Process(self.process.pid)
+
+    def megabytes(self) -> float:
+        """Resident memory now."""
+        return self.seen.memory_info().rss / 1e6
+
+    def attack(self, kind: str, count: int, seed: int) -> subprocess.Popen[str]:
+        """Start a hostile process against it."""
+        sockets = [f"{self.folder}/run/{name}.sock" for name in ("ctl", "notes")]
+        chosen = {"fuzz": sockets[:1], "multipart": sockets[:1], "topics": sockets[1:]}.get(kind, sockets)
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.soak.attackers", kind, *chosen, str(count), str(seed)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def quiet(self, base: int, timeout_s: float = 10.0) -> int:
+        """Descriptors beyond the base, once they have stopped to become fewer."""
+        end = time.monotonic() + timeout_s
+        while (more := self.seen.num_fds() - base) > 0 and time.monotonic() < end:
+            time.sleep(0.1)
+        return more
+
+
+def outcome(attack: subprocess.Popen[str]) -> dict[str, Any]:
+    """What a hostile process told when it ended."""
+    told, _ = attack.communicate()
+    assert attack.returncode == 0, "the hostile process itself failed"
+    return json.loads(told.splitlines()[0])
+
+
+class Bystander:
+    """A good client that asks for the status again and again in a thread, and how long it waits. A context manager.
+
+    Before each question it sleeps a little; by how much it oversleeps tells what the machine's other work costs anybody.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.waits_ms: list[float] = []
+        self.late_ms: list[float] = []
+        self.failed: list[BaseException] = []
+        self._client = Client(timeout_s=10, runtime_dir=folder / "run")
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._ask, name="bystander")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join(20)
+        self._client.close()
+
+    def _ask(self) -> None:
+        try:
+            while not self._stop.is_set():
+                slept = time.perf_counter()
+                time.sleep(ASK_EVERY_S)
+                started = time.perf_counter()
+                self.late_ms.append((started - slept - ASK_EVERY_S) * 1000)
+                self._client.status()
+                self.waits_ms.append((time.perf_counter() - started) * 1000)
+        except BaseException as error:  # noqa: BLE001 - told by `rows`, on the main thread
+            self.failed.append(error)
+
+    def rows(self, when: str) -> list[Row]:
+        """Its waits, against the bars."""
+        assert not self.failed, self.failed
+        waits, late_ms = sorted(self.waits_ms), sorted(self.late_ms)[int(len(self.late_ms) * 0.99)]
+        how = f"{len(waits)} times hudctl's status {when}; a plain timer was {late_ms:.1f} ms late"
+        return [
+            Row("another client, p99", waits[int(len(waits) * 0.99)], OTHERS_MS + late_ms, "ms", how),
+            Row("another client, longest wait", waits[-1], HANG_MS, "ms", how),
+        ]
+
+
+def run_connects(folder: Path, *, seed: int, dose: float) -> list[Row]:
+    """Raw connects that say nothing, at a limit of 1,024 descriptors."""
+    count = part_of(CONNECTS, dose, least=1500)  # fewer than the limit would show nothing
+    with ExitStack() as stack:
+        daemon = stack.enter_context(Besieged(folder))
+        daemon.start().ready()
+        good = stack.enter_context(Client(timeout_s=10, runtime_dir=folder / "run"))
+        good.status()
+        base, most = daemon.seen.num_fds(), 0
+        with Bystander(folder) as bystander:
+            attack = daemon.attack("connects", count, seed)
+            seqs: list[int] = []
+            told: list[str] = []
+            assert attack.stdout is not None
+            reader = threading.Thread(target=lambda out=attack.stdout: told.append(out.readline()))
+            reader.start()
+            while reader.is_alive():
+                most = max(most, daemon.seen.num_fds())
+                seqs.append(good.snap().seq)  # the journal, the pictures and the engine work on meanwhile
+            attack.communicate()
+            ended = time.monotonic()
+            done = daemon.hudctl("status")
+            answered_s = time.monotonic() - ended
+        assert done.returncode == 0, done.stderr
+        assert daemon.seen.is_running(), daemon.log()[-2000:]
+        found = json.loads(told[0])
+        how = f"{found['tried']:,} tried, {found['connected']:,} connected to the two sockets"
+        rows = [
+            Row("connects: a new hudctl status after they stopped", answered_s, 5.0, "s", how),
+            Row("connects: descriptors of the daemon, most", most, DESCRIPTORS, "", how),
+            Row("connects: descriptors beyond the base afterwards", daemon.quiet(base), 8, "", f"base {base}"),
+            Row("connects: snaps answered meanwhile", len(seqs), NO_BAR, "", "a client that was there before"),
+            *bystander.rows("during raw connects"),
+        ]
+        assert daemon.stop() == 0
+    return rows
+
+
+def run_fuzz(folder: Path, *, seed: int, dose: float) -> list[Row]:
+    """Fuzzed frames, garbage connections and a flood of subscriptions, all at once."""
+    # So many at least that the bystander has enough waits to tell a 99th percentile from the longest.
+    frames = part_of(FRAMES, dose, least=15_000)
+    connections, topics = part_of(GARBAGE, dose, least=2000), part_of(TOPICS, dose)
+    with Besieged(folder) as daemon:
+        daemon.start().ready()
+        for kind in ("fuzz", "garbage", "topics"):  # caches fill once
+            outcome(daemon.attack(kind, 1000, seed + 1))
+        for _ in range(5):
+            daemon.hudctl("status")
+        time.sleep(2.5)  # the handshakes that never end are given up
+        base, before = daemon.seen.num_fds(), daemon.megabytes()
+        with Bystander(folder) as bystander:
+            attacks = [daemon.attack("fuzz", frames, seed), daemon.attack("garbage", connections, seed)]
+            attacks.append(daemon.attack("topics", topics, seed))
+            fuzzed, garbage, _ = [outcome(attack) for attack in attacks]
+        more = daemon.quiet(base)
+        grown = daemon.megabytes() - before
+        log = daemon.log()
+        assert daemon.stop() == 0, log[-2000:]
+    asked = f"{frames:,} frames, {fuzzed['answered']:,} answered, seed {seed}"
+    return [
+        Row("fuzz: requests with a readable id and no reply", fuzzed["missing"], 0, "", asked),
+        Row("fuzz: replies too many", len(fuzzed["surplus"]), 0, "", f"{fuzzed['surplus']}"),
+        Row("fuzz: mistakes in the log", log.count("Traceback"), 0, "", "tracebacks"),
+        Row("garbage: connections refused", garbage["refused"], 0, "", f"{garbage['connections']:,} connections"),
+        Row("fuzz and garbage: memory", grown, GROWTH_MB, "MB", f"from {before:.0f} MB; {topics:,} topics beside"),
+        Row("fuzz and garbage: descriptors beyond the base", more, 8, "", f"base {base}"),
+        *bystander.rows("during frames, garbage and subscriptions"),
+    ]
+
+
+def run_endless(folder: Path, *, seed: int, dose: float) -> list[Row]:
+    """A message without an end fills the memory: killed at a bound, as MemoryMax does, and started again."""
+    acknowledged: list[int] = []
+    with Besieged(folder) as daemon, Client(timeout_s=10, runtime_dir=folder / "run") as good:
+        daemon.start().ready()
+        bound = daemon.megabytes() + MEMORY_MB
+        acknowledged += [good.snap().seq for _ in range(part_of(ACKNOWLEDGED, dose))]
+        attack = daemon.attack("multipart", 4 * MEMORY_MB, seed)
+        end = time.monotonic() + 60
+        while daemon.megabytes() < bound:
+            acknowledged.append(good.snap().seq)
+            assert time.monotonic() < end, "the memory did not fill"
+        daemon.kill()
+        attack.communicate()
+        started = time.monotonic()
+        daemon.start().ready()
+        back_s = time.monotonic() - started
+        good.close()
+        acknowledged.append(good.snap().seq)
+        assert daemon.stop() == 0
+        journal = sqlite3.connect(f"file:{folder}/state/journal.db?mode=ro", uri=True)
+        kept = {seq for (seq,) in journal.execute("SELECT seq FROM notes")}
+        journal.close()
+    lost = set(acknowledged) - kept
+    how = f"{len(acknowledged)} acknowledged notes, killed at {bound:.0f} MB"
+    return [
+        Row("endless message: acknowledged notes lost", len(lost), 0, "", how),
+        Row("endless message: back after the kill", back_s, NO_BAR, "s", "told by hudctl wait"),
+    ]
+
+
+RUNS: dict[str, Callable[..., list[Row]]] = {"connects": run_connects, "fuzz": run_fuzz, "endless": run_endless}
+
+
+def judge(rows: Sequence[Row]) -> None:
+    """Print them all, then fail on those above their bars.
+
+    Raises:
+        AssertionError: A figure is above its bar.
+    """
+    for row in rows:
+        print(f"{row.word:5} {row.name}: {row.measured:.4g} {row.unit} (bar {row.bar:g}; {row.how})", flush=True)
+    over = [row.name for row in rows if row.word == "over"]
+    assert not over, over

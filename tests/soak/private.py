@@ -1,0 +1,383 @@
+"""Locks, pauses, sleeps and windows at random, while frames go out: what must not be seen is painted in a colour of its own.
+
+The service's end decodes every picture that it receives and looks for that colour, so nothing of the daemon's own words
+is believed. A lock or a pause shows its colour only after ``state/`` told that the daemon has read it, and takes it away
+before it ends; a window that is excluded has its colour from its first moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+import zmq
+from PIL import Image
+
+from hudctl import Client, HudctlError
+from hudd.wire.endpoints import notes_socket
+from hudd.wire.messages import parse_time
+from tests.fakes.daemon import DaemonProcess
+from tests.fakes.dbus import private_bus
+from tests.fakes.desks import SwayDesk, x_desk
+from tests.fakes.logind import Logind, logind
+from tests.fakes.sway import sway
+from tests.soak.daemon import QUICK
+from tests.soak.service import KEY, MODEL, Service
+
+FULL = 10_000
+"""Frames."""
+MASKED = 4
+"""So much shorter are the runs with masked windows."""
+SECRET = (255, 0, 255)
+TICKS_S = 0.03
+HELD_S = (0.05, 0.4)
+READ_S = 10.0
+
+
+@dataclass
+class Report:
+    """What happened.
+
+    Attributes:
+        with_secret: Pictures with something private that left after the daemon had read the event.
+        too_early: Those that left before: nobody had told the daemon yet.
+        delays_ms: By kind of event, from just before it until ``state/`` told it.
+    """
+
+    seed: int
+    masked: bool
+    frames: int = 0
+    pictures: int = 0
+    with_secret: int = 0
+    too_early: int = 0
+    snaps: int = 0
+    refused: Counter[str] = field(default_factory=Counter[str])
+    events: Counter[str] = field(default_factory=Counter[str])
+    delays_ms: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+
+    def rows(self) -> list[str]:
+        """For a person."""
+        kind = " (mask)" if self.masked else ""
+        told = (
+            f"private{kind}: seed {self.seed}, {self.frames} frames, {self.pictures} pictures"
+            f" received, {self.with_secret} with something private after the event was read, {self.too_early} before; {sum(self.events.values())} events"
+            f" {dict(self.events)}; {self.snaps} snaps answered, refused {dict(self.refused)}"
+        )
+        rows = [told]
+        for name, delays in sorted(self.delays_ms.items()):
+            ordered = sorted(delays)
+            p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
+            rows.append(
+                f"  {name}: event to state/ p50 {ordered[len(ordered) // 2]:.1f} ms, p99 {p99:.1f} ms"
+                f" (of {len(ordered)})"
+            )
+        return rows
+
+
+class Looking(Service):
+    """A service that looks at what it receives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pictures = 0
+        self.secrets: list[str] = []
+
+    def received(self, index: int, frame: str | bytes) -> None:
+        event: Any = json.loads(frame)
+        if event.get("type") == "response.create":
+            for item in event["response"].get("input", ()):
+                for part in item.get("content", ()):
+                    if part.get("type") == "input_image":
+                        self._look(part["image_url"], event["response"]["metadata"].get("snap", ""))
+        super().received(index, frame)
+
+    def _look(self, address: str, snap: str) -> None:
+        data = base64.b64decode(address.partition(",")[2])
+        self.pictures += 1
+        if shows_secret(data):
+            self.secrets.append(snap)
+
+
+def shows_secret(data: bytes) -> bool:
+    """Whether a picture has a patch of the secret's colour, JPEG's blur allowed for."""
+    with Image.open(io.BytesIO(data)) as picture:
+        pixels = np.asarray(picture.convert("RGB"), dtype=np.int16)
+    near = np.abs(pixels - np.array(SECRET, dtype=np.int16)).max(axis=2) < 60
+    return int(near.sum()) >= 64
+
+
+class Desk(Protocol):
+    """A desktop with a window that may not be seen, one that shows what a locked screen would, and one that ticks."""
+
+    environ: dict[str, str]
+
+    def secret(self, *, shown: bool) -> None: ...
+    def retitle(self, *, private: bool) -> None: ...
+    def behind(self, *, shown: bool) -> None: ...
+    def tick(self, number: int) -> None: ...
+
+
+class States:
+    """What ``state/`` says, read in a thread."""
+
+    def __init__(self, runtime: Path) -> None:
+        self._context: zmq.Context[Any] = zmq.Context()
+        self._socket = self._context.socket(zmq.SUB)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.subscribe("state/")
+        self._socket.connect(f"ipc://{runtime / notes_socket({}).name}")
+        self._changed = threading.Condition()
+        self._reasons: list[str] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._read, name="states")
+        self._thread.start()
+
+    def _read(self) -> None:
+        while not self._stop.is_set():
+            if self._socket.poll(50):
+                body = json.loads(self._socket.recv_multipart()[1])
+                with self._changed:
+                    self._reasons = body["sending"]["reasons"]
+                    self._changed.notify_all()
+
+    def wait(self, reason: str, *, held: bool) -> None:
+        """Until ``state/`` says so."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: (reason in self._reasons) == held, READ_S), (
+                f"state/ did not tell {reason} {held} in {READ_S:g} s, but {self._reasons}"
+            )
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._context.destroy(linger=0)
+
+
+class Trial:
+    """One daemon on one desk, and everything that happens to it."""
+
+    def __init__(self, folder: Path, desk: Desk, seed: int, frames: int, *, mask: bool, **settings: object) -> None:
+        self.dice = random.Random(seed)
+        self.report = Report(seed, mask)
+        self._desk = desk
+        self._frames = frames
+        self._folder = folder
+        self._stack = ExitStack()
+        self.service = self._stack.enter_context(Looking())
+        self._settings: dict[str, object] = {
+            **QUICK,
+            "screen_interval_s": 0.05,
+            "screen_source": "auto",
+            "realtime_use": "service",
+            "realtime_model": MODEL,
+            "realtime_url": self.service.url,
+            "privacy_exclude_apps": '["hudd-secret"]',
+            "privacy_on_excluded": "mask" if mask else "withhold",
+            **settings,
+        }
+        self._stop = threading.Event()
+        self._read_at: list[tuple[float, float]] = []
+        """When events were read and when they were over again, wall clock."""
+
+    async def run(self) -> Report:
+        async with AsyncExitStack() as stack:
+            bus = await stack.enter_async_context(private_bus(self._folder))
+            desk = await stack.enter_async_context(logind(bus))
+            daemon = DaemonProcess(self._folder, **self._settings)
+            daemon.environ |= self._desk.environ
+            daemon.environ["DBUS_SYSTEM_BUS_ADDRESS"] = f"unix:path={bus.socket}"
+            daemon.environ["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={bus.socket}"
+            daemon.environ["HUDD_REALTIME_KEY"] = KEY
+            with daemon, ExitStack() as inner:
+                await asyncio.to_thread(lambda: daemon.start().ready())
+                runtime = self._folder / "run"
+                client = inner.enter_context(Client(timeout_s=20, runtime_dir=runtime))
+                states = States(runtime)
+                inner.callback(states.close)
+                threads = [threading.Thread(target=work) for work in (self._snaps, self._ticks)]
+                for thread in threads:
+                    thread.start()
+                try:
+                    while self.report.frames < self._frames:
+                        await self._event(desk, client, states)
+                        status = await asyncio.to_thread(client.call, "status")
+                        self.report.frames = status["counters"]["frames"]
+                finally:
+                    self._stop.set()
+                    for thread in threads:
+                        await asyncio.to_thread(thread.join)
+                self.report.pictures = self.service.pictures
+                await asyncio.to_thread(self._count, client)
+        return self.report
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def _count(self, client: Client) -> None:
+        """Tell pictures that left before an event was read from those that left after it, by the daemon's own times."""
+        until = time.monotonic() + READ_S
+        while client.call("status")["responding"] and time.monotonic() < until:
+            time.sleep(0.1)
+        left: dict[str, float] = {}
+        seq, more = 0, bool(self.service.secrets)
+        while more:
+            page = client.call("notes.since", seq=seq, limit=500)
+            for note in page["notes"]:
+                spent = sum(note["timing_ms"][name] or 0.0 for name in ("capture", "encode", "queue"))
+                left[note["snap"]["id"]] = parse_time(note["time"]) + spent / 1000.0
+                seq = note["seq"]
+            more = bool(page["notes"]) and page["more"]
+        for snap in self.service.secrets:
+            at = left.get(snap)
+            early = at is not None and not any(told <= at <= over for told, over in self._read_at)
+            self.report.too_early += early
+            self.report.with_secret += not early
+
+    # What goes on all the time
+
+    def _snaps(self) -> None:
+        with Client(timeout_s=20, runtime_dir=self._folder / "run") as client:
+            while not self._stop.wait(0.02):
+                try:
+                    client.snap()
+                    self.report.snaps += 1
+                except HudctlError as error:
+                    self.report.refused[error.code or type(error).__name__] += 1
+                    self._stop.wait(0.05)
+
+    def _ticks(self) -> None:
+        number = 0
+        while not self._stop.wait(TICKS_S):
+            number += 1
+            self._desk.tick(number)
+
+    # Events
+
+    async def _event(self, desk: Logind, client: Client, states: States) -> None:
+        dice = self.dice
+        kinds: dict[str, tuple[str, Callable[[bool], Awaitable[None]]]] = {
+            "locked hint": ("locked", lambda held: desk.set("LockedHint", held)),
+            "lock word": ("locked", lambda held: desk.word("Lock" if held else "Unlock")),
+            "session left": ("inactive", lambda held: desk.set("Active", not held)),
+            "sleep": ("suspended", lambda held: desk.sleep(going=held)),
+            "pause": ("paused", lambda held: asyncio.to_thread(_pause, client, held)),
+        }
+        kind = dice.choice([*kinds, "window", "window", "title", "title"])
+        self.report.events[kind] += 1
+        if kind in kinds:
+            reason, set_to = kinds[kind]
+            await self._held(kind, reason, set_to, states)
+        else:
+            await self._window(kind, states)
+        await asyncio.sleep(dice.uniform(*HELD_S))
+
+    async def _held(self, kind: str, reason: str, set_to: Callable[[bool], Awaitable[None]], states: States) -> None:
+        begun = time.monotonic()
+        await set_to(True)
+        await asyncio.to_thread(states.wait, reason, held=True)
+        self._note(kind, begun)
+        told = time.time()
+        self._desk.behind(shown=True)
+        await asyncio.sleep(self.dice.uniform(*HELD_S))
+        self._desk.behind(shown=False)
+        await asyncio.sleep(0.05)
+        self._read_at.append((told, time.time()))
+        await set_to(False)
+        await asyncio.to_thread(states.wait, reason, held=False)
+
+    async def _window(self, kind: str, states: States) -> None:
+        reason = "excluded" if kind == "window" else "private_window"
+        begun = time.monotonic()
+        if kind == "window":
+            self._desk.secret(shown=True)
+        else:
+            self._desk.retitle(private=True)
+        if not self.report.masked:
+            await asyncio.to_thread(states.wait, reason, held=True)
+            self._note(kind, begun)
+            if kind == "title":
+                self._desk.behind(shown=True)
+        told = time.time()
+        await asyncio.sleep(self.dice.uniform(*HELD_S))
+        if kind == "window":
+            self._desk.secret(shown=False)
+        else:
+            self._desk.behind(shown=False)
+            await asyncio.sleep(0.05)
+        self._read_at.append((told, time.time()))
+        if kind == "title":
+            self._desk.retitle(private=False)
+        if not self.report.masked:
+            await asyncio.to_thread(states.wait, reason, held=False)
+
+    def _note(self, kind: str, begun: float) -> None:
+        self.report.delays_ms.setdefault(kind, []).append((time.monotonic() - begun) * 1000.0)
+
+
+def _pause(client: Client, held: bool) -> None:
+    client.call("pause" if held else "resume")
+
+
+def judge(report: Report) -> None:
+    """Nothing private was received, and enough happened that it could have been.
+
+    Raises:
+        AssertionError: Otherwise.
+    """
+    assert report.with_secret == 0, f"{report.with_secret} pictures showed something private (seed {report.seed})"
+    assert report.pictures >= report.frames // 20, f"only {report.pictures} pictures left in {report.frames} frames"
+    assert report.snaps > 0
+    assert sum(report.events.values()) >= report.frames // 100
+
+
+def run_private(folder: Path, desk: Desk, *, seed: int, frames: int, mask: bool = False, **settings: object) -> Report:
+    """One run on a desk that stands."""
+    folder.mkdir(parents=True, exist_ok=True)
+    trial = Trial(folder, desk, seed, frames, mask=mask, **settings)
+    try:
+        return asyncio.run(trial.run())
+    finally:
+        with suppress(RuntimeError):
+            trial.close()
+
+
+def run_x(folder: Path, *, seed: int, frames: int, mask: bool = False) -> Report:
+    """Under Xvfb with openbox."""
+    with x_desk() as desk:
+        return run_private(folder, desk, seed=seed, frames=frames, mask=mask)
+
+
+def run_sway(folder: Path, *, seed: int, frames: int, mask: bool = False) -> Report:
+    """Under sway with terminals."""
+    with sway() as running:
+        return run_private(folder, SwayDesk(running), seed=seed, frames=frames, mask=mask)
+
+
+def run_x_masked(folder: Path, *, seed: int, frames: int) -> Report:
+    """The same with masks, shorter."""
+    return run_x(folder, seed=seed, frames=frames // MASKED, mask=True)
+
+
+def run_sway_masked(folder: Path, *, seed: int, frames: int) -> Report:
+    """The same with masks, shorter."""
+    return run_sway(folder, seed=seed, frames=frames // MASKED, mask=True)
+
+
+RUNS: Final[dict[str, Callable[..., Report]]] = {
+    "private": run_x,
+    "private-mask": run_x_masked,
+    "private-sway": run_sway,
+    "private-sway-mask": run_sway_masked,
+}
