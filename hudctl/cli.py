@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from hudctl.console import columns, give_up_stdout, open_missing_streams, print_error, tell
 from hudctl.errors import HudctlError, UsageError
+from hudctl.regions import region
 from hudd.wire import table
 
 if TYPE_CHECKING:
@@ -60,7 +61,13 @@ def build_parser() -> argparse.ArgumentParser:
 
     _add_trial(add("try", "Try hudd: local engine, temporary folders, no key, nothing left behind.", timeout=None))
     snap = add("snap", "Take a picture now and print the note while it is written.", timeout=30.0)
-    snap.add_argument("--monitor", metavar="NAME", help="which monitor (see hudctl status)")
+    what = snap.add_mutually_exclusive_group()
+    what.add_argument("--monitor", metavar="NAME", help="which monitor (see hudctl status)")
+    what.add_argument(
+        "--region", metavar="X,Y,WxH", type=region, help="a part of the desktop, in its pixels: 100,50,640x480"
+    )
+    text = "the focused window, or the one with this id or these words in its title"
+    what.add_argument("--window", metavar="TITLE", nargs="?", const="", help=text)
     add("status", "Tell what hudd does now, why it is not sending, what it has cost today.")
     _add_notes(add("notes", "Print notes of the past."))
     _add_follow(add("follow", "Print new notes as they are written; catch up first.", timeout=None))
@@ -73,8 +80,16 @@ def build_parser() -> argparse.ArgumentParser:
     add("resume", "End a pause; try a stopped connection again.")
     wait = add("wait", "Wait until hudd is ready, connected, or has written a note.", timeout=30.0)
     wait.add_argument("--for", dest="goal", choices=("ready", "connected", "note"), default="ready", help="what for")
+    _add_stream(add)
     config = add("config", "Print every setting, its value and where it came from.")
     config.add_argument("--default", action="store_true", help="print the default file instead, for editing")
+    add("reload", "Let hudd read its settings file again, and tell what became of each change.", timeout=15.0)
+    complete = add("completion", "Print what a shell reads to complete hudctl.", timeout=None)
+    complete.add_argument("shell", choices=("bash", "zsh", "fish"), help="which shell")
+    complete.add_argument("program", nargs="?", choices=("hudctl", "hudd"), default="hudctl", help="default hudctl")
+    _add_key(add("key", "Let other machines in: their keys and what these may do.", timeout=None))
+    _add_first_aid(add)
+    _add_service(add("service", "Let systemd or launchd run hudd.", timeout=None))
     add("version", "Tell the versions of hudctl and of the running hudd.")
     return parser
 
@@ -87,6 +102,74 @@ def _seconds(text: str) -> float:
 
 
 _seconds.__name__ = "number"  # argparse names the type in its sentence
+
+
+def _add_key(verb: argparse.ArgumentParser) -> None:
+    what = verb.add_subparsers(dest="what", metavar="add|list|revoke", required=True, help="what to do")
+
+    def add(name: str, about: str) -> argparse.ArgumentParser:
+        made = what.add_parser(name, help=about, description=about, formatter_class=_Help)
+        # Without a default, which would undo one that was given before the word.
+        text = "print one JSON object with a schema number"
+        made.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=text)
+        return made
+
+    new = add("add", "Make a key for another machine.")
+    new.add_argument("name", metavar="NAME", help="for the list, for instance laptop")
+    roles = "notes: may only listen; control: may command, too"
+    new.add_argument("--role", choices=("notes", "control"), required=True, help=roles)
+    new.add_argument("-o", "--output", metavar="FILE", help="a new private file instead of the output")
+    add("list", "List the keys.")
+    add("revoke", "Withdraw a key; its connections end.").add_argument("name", metavar="NAME", help="see list")
+
+
+def _add_first_aid(add: Callable[..., argparse.ArgumentParser]) -> None:
+    doctor = add("doctor", "Tell what is wrong here and what to do about it.", timeout=None)
+    doctor.add_argument("--service", action="store_true", help="look at the service although the local engine answers")
+    doctor.add_argument(
+        "--spend", action="store_true", help="also ask the service one small question, which costs money"
+    )
+    report = add(
+        "bugreport", "Pack what a report of a mistake needs, without secrets, to be read by you first.", timeout=None
+    )
+    report.add_argument("-o", "--output", metavar="FILE", help="a new private file (default hudd-report-TIME.tar.gz)")
+    setup = add("setup", "Set hudd up: who answers, the key, the service. Asks; may be run again.", timeout=None)
+    setup.add_argument("--use", choices=("local", "service"), help="who answers, instead of being asked")
+    where = setup.add_mutually_exclusive_group()
+    where.add_argument("--key-file", metavar="FILE", help="take the key from this file and keep it there")
+    where.add_argument("--key-stdin", action="store_true", help="take the key from standard input")
+    setup.add_argument("--install-service", action="store_true", help="let the system start hudd")
+    setup.add_argument("--yes", action="store_true", help="ask nothing; take what is given, else the defaults")
+
+
+def _add_service(verb: argparse.ArgumentParser) -> None:
+    words = "install|uninstall|start|stop|restart|status|logs"
+    what = verb.add_subparsers(dest="what", metavar=words, required=True, help="what to do")
+
+    def add(name: str, about: str, *, plans: bool = True) -> argparse.ArgumentParser:
+        made = what.add_parser(name, help=about, description=about, formatter_class=_Help)
+        # Without a default, which would undo one that was given before the word.
+        text = "print one JSON object with a schema number"
+        made.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=text)
+        if plans:
+            made.add_argument("--dry-run", action="store_true", help="only print what would be done")
+        return made
+
+    new = add("install", "Write the unit for this installation, enable it and start it.")
+    new.add_argument("--on-demand", action="store_true", help="start hudd with the first snap, not at login")
+    new.add_argument("--key-file", metavar="FILE", help="the key of the service, a file of mode 0600")
+    loosen = "take from the sandbox what cannot work in it"
+    names = ("command-source", "key-command", "text-recognition")
+    new.add_argument("--loosen", action="append", choices=names, help=loosen)
+    new.add_argument("--no-start", action="store_true", help="start it only at the next login")
+    add("uninstall", "Stop it and remove what install wrote.")
+    add("start", "Start it.")
+    add("stop", "Stop it; no client starts it again.")
+    add("restart", "Stop it and start it again.")
+    add("status", "Tell what the service manager knows of it.", plans=False)
+    logs = add("logs", "Print its log.", plans=False)
+    logs.add_argument("-n", "--lines", type=int, default=50, metavar="N", help="the last so many lines (default 50)")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on with new lines")
 
 
 def _add_trial(trial: argparse.ArgumentParser) -> None:
@@ -138,6 +221,32 @@ def _add_keeping(add: Callable[..., argparse.ArgumentParser]) -> None:
     backup.add_argument("file", metavar="FILE", help="replaced when the copy is whole")
 
 
+def _add_stream(add: Callable[..., argparse.ArgumentParser]) -> None:
+    record = add("record", "Write what comes on the note socket into a private file, for replay.", timeout=None)
+    record.add_argument("file", metavar="FILE", help="a new file, one JSON object a line")
+    every = "note/,delta/,state/,error/,cost/"
+    record.add_argument("--topics", metavar="TOPICS", default=every, help=f"with commas between (default {every})")
+    record.add_argument("--limit", type=int, default=0, metavar="N", help="stop after so many notes (default 0, never)")
+    record.add_argument("--seconds", type=_seconds, metavar="N", help="stop after so long (default: at ctrl-C)")
+    replay = add("replay", "Publish a recording on sockets of its own, to test subscribers.", timeout=None)
+    replay.add_argument("file", metavar="FILE", help="made by hudctl record")
+    fast = "how many times faster than recorded (default 1); max: without waiting"
+    replay.add_argument("--speed", type=_speed, metavar="N", default=1.0, help=fast)
+    replay.add_argument("--loop", action="store_true", help="begin again at the end; the numbers of the notes go on")
+
+
+def _speed(text: str) -> float:
+    if text == "max":
+        return 0.0
+    value = float(text)
+    if not 0 <= value <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"must be a number of at least 0, or max, not {text}")
+    return value
+
+
+_speed.__name__ = "number"
+
+
 def _add_pause(pause: argparse.ArgumentParser) -> None:
     pause.add_argument("duration", nargs="?", metavar="DURATION", help="for instance 15m or 1h30m")
     pause.add_argument("--until", metavar="TIME", help="for instance 14:00")
@@ -172,6 +281,10 @@ def _run(words: Sequence[str]) -> int:
         arguments = build_parser().parse_args(words)
     except SystemExit as stop:  # --help was printed
         return int(stop.code or 0)
+    if arguments.verb == "doctor":
+        from hudctl.doctor import doctor  # noqa: PLC0415 - it must also run where zmq is missing, to say so
+
+        return doctor(arguments)
     from hudctl import verbs  # noqa: PLC0415 - --help must not pay for zmq
 
     return verbs.VERBS[arguments.verb](arguments)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import tzinfo
 from typing import Any, Final
 
+from hudctl.privacy_view import privacy_rows
 from hudctl.words import (
     Colour,
     Look,
@@ -20,6 +21,7 @@ from hudctl.words import (
     money,
     number_or_none,
     objects,
+    round_money,
     span,
 )
 
@@ -39,7 +41,12 @@ _TROUBLES: Final[Mapping[str, tuple[str, ...]]] = {
     "malformed_events": ("malformed event",),
     "bad_frames": ("bad frame",),
     "ignored_requests": ("ignored request",),
+    "peers_refused": ("refused connection",),
+    "handshakes_failed": ("failed handshake",),
+    "remote_handshakes_failed": ("failed handshake from other machines", "failed handshakes from other machines"),
+    "remote_peers_ended": ("connection too many from other machines", "connections too many from other machines"),
 }
+_ROLLOVERS: Final[Mapping[str, str]] = {"stopped": ", but the session after this one was refused"}
 _ENGINES: Final = {"local": "the embedded engine", "service": "the service"}
 
 
@@ -53,16 +60,18 @@ def render_status(
         head += f", pid {line(status['pid'])}"
     if status.get("uptime_s") is not None:
         head += f", up {span(status['uptime_s'])}"
-    rows = [
+    rows: list[_Row] = [
         *_connection_rows(status, look),
         _sending_row(status),
         *_pause_rows(status, look),
         *_capture_rows(status),
+        *privacy_rows(status),
         ("last", _ages(status), None),
         ("notes", _counts(status), None),
         *_trouble_rows(status),
         *_money_rows(mapping(status.get("cost_today"))),
         ("subscribers", _subscribers(mapping(status.get("subscribers"))), None),
+        *_waiting_rows(status),
         *_place_rows(status),
     ]
     lines = [look.paint(head, "bold"), *(_row(label, text, colour, look) for label, text, colour in rows if text)]
@@ -89,7 +98,7 @@ def _connection_rows(status: Mapping[str, Any], look: Look) -> list[_Row]:
     if status.get("connection_since"):
         text += f" since {look.day_time(status['connection_since'])}"
     if status.get("rollover"):
-        text += ", moving to a new session"
+        text += _ROLLOVERS.get(line(status["rollover"]), ", moving to a new session")
     if status.get("next_try_s") is not None:
         text += f", next try in {span(status['next_try_s'])}"
     sentence = line(status.get("sentence"))
@@ -115,7 +124,8 @@ def _sending_row(status: Mapping[str, Any]) -> _Row:
     # An older daemon says "allowed" while it is not connected.
     if line(status.get("connection")) not in ("ready", "") and "not_connected" not in reasons:
         reasons.append("not_connected")
-    if line(mapping(status.get("capture")).get("state")) not in ("watching", "") and "no_picture" not in reasons:
+    state = line(mapping(status.get("capture")).get("state"))
+    if state not in ("watching", "unwatched", "") and "no_picture" not in reasons:
         reasons.append("no_picture")
     missing = [words for reason, words in hindered.items() if reason in reasons]
     withheld = [reason.replace("_", " ") for reason in reasons if reason not in hindered]
@@ -146,9 +156,11 @@ def _capture_rows(status: Mapping[str, Any]) -> list[_Row]:
         return []
     state = line(capture.get("state")).replace("_", " ") or "unknown"
     text = f"{state} by {line(capture['backend'])}" if capture.get("backend") else state
+    if state == "unwatched":
+        text = "at rest until somebody subscribes"
     if capture.get("damage"):
         text += ", told of changes"
-    rows: list[_Row] = [("screen", text, None if state == "watching" else "red")]
+    rows: list[_Row] = [("screen", text, None if state in ("watching", "unwatched") else "red")]
     warnings = [line(capture.get(name)) for name in ("sentence", "degraded")]
     rows.extend(("", warning, "yellow") for warning in warnings)
     for source in objects(capture.get("sources")):
@@ -209,7 +221,9 @@ def _money_rows(cost: Mapping[str, Any]) -> list[_Row]:
         rows.append(("", f"the next automatic question in {span(pacing['next_automatic_s'])} at the earliest", None))
     unnoted = mapping(cost.get("unnoted"))
     if unnoted.get("alarm"):
-        spent = f"{money(unnoted.get('microusd'))} was spent on the last {count(unnoted.get('answers'), 'answer')}"
+        spent = (
+            f"{round_money(unnoted.get('microusd'))} was spent on the last {count(unnoted.get('answers'), 'answer')}"
+        )
         rows.append(("", f"{spent} without a note; hudctl errors tells why", "red"))
     learnt = mapping(cost.get("learnt"))
     figures = [
@@ -229,7 +243,7 @@ def _today(cost: Mapping[str, Any]) -> str:
         return ""
     text = money(cost.get("microusd"))
     if cost.get("cap_microusd") is not None:
-        text += f" of {money(cost['cap_microusd'])}"
+        text += f" of {round_money(cost['cap_microusd'])}"
     if number_or_none(cost.get("reserved_microusd")):
         text += f", {money(cost['reserved_microusd'])} more reserved"
     return f"{text}, {count(cost.get('answers'), 'answer')}"
@@ -244,6 +258,19 @@ def _subscribers(subscribers: Mapping[str, Any]) -> str:
     )
     total = line(subscribers.get("total")) or "0"
     return f"{total} ({topics})" if topics else total
+
+
+def _waiting_rows(status: Mapping[str, Any]) -> list[_Row]:
+    """Clients that wait for others to leave, and settings that wait for a restart."""
+    rows: list[_Row] = []
+    peers, pending = mapping(status.get("peers")), mapping(status.get("pending"))
+    if peers.get("full") is True:
+        open_now = (number_or_none(peers.get("control")) or 0) + (number_or_none(peers.get("notes")) or 0)
+        rows.append(("clients", f"{open_now:,} are connected; others wait until some of them leave", "red"))
+    if pending:
+        named = ", ".join(map(line, pending))
+        rows.append(("settings", f"{named}: the new value is in force after a restart of hudd", "yellow"))
+    return rows
 
 
 def _place_rows(status: Mapping[str, Any]) -> list[_Row]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hudctl import render, times
+from hudctl.backup import back_up
 from hudctl.client import Client
 from hudctl.console import now_local, print_json
 from hudctl.errors import StorageError, UsageError
@@ -136,7 +137,7 @@ def backup(arguments: argparse.Namespace) -> int:
     """A copy of the journal, made by the daemon while it goes on."""
     path = Path(arguments.file).absolute()
     with Client(timeout_s=arguments.timeout) as client:
-        body = client.backup(path)
+        body = back_up(client, path)
     if arguments.json:
         print_json(body)
     else:

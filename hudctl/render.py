@@ -124,10 +124,16 @@ def render_snap_footer(
         look.time(note.get("time")),
         ", ".join(part for part in (line(note.get("engine")), line(note.get("model"))) if part),
         _took(total_ms),
-        money(note.get("cost_microusd")) if note.get("engine") == "service" else "free",
+        _cost(note),
         "cut" if note.get("complete") is False else "",
     ]
     return "\n".join(look.paint(row, "dim") for row in wrap(" · ".join(part for part in parts if part), look.width))
+
+
+def _cost(note: Mapping[str, Any]) -> str:
+    if note.get("engine") != "service":
+        return "free"
+    return f"{'≈' if note.get('cost_assumed') else ''}{money(note.get('cost_microusd'))}"
 
 
 def _took(total_ms: float | None) -> str:
@@ -150,7 +156,10 @@ def render_config(
             section = here
             lines += ["", look.paint(f"[{section}]", "cyan")]
         room = look.width - 2 if look.width else 0
-        lines += [look.paint(f"# {row}", "dim") for row in wrap(line(setting.get("doc")), room)]
+        apply = f" ({line(setting.get('apply'))})" if setting.get("apply") else ""
+        lines += [look.paint(f"# {row}", "dim") for row in wrap(f"{line(setting.get('doc'))}{apply}", room)]
+        if "pending" in setting:
+            lines.append(look.paint(f"# after a restart: {_toml(setting.get('pending'))}", "yellow"))
         assignment = f"{name} = {_toml(setting.get('value'))}"
         origin = line(setting.get("origin"))
         if origin == "default":

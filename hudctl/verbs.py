@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from hudctl import render, times
 from hudctl.client import Client
 from hudctl.console import colours, now_local, print_json, tell, width, window
 from hudctl.errors import HudctlError, UsageError
+from hudctl.first_use import saying_first_use
 from hudctl.waiting import awaited, connection_hindrance, sending_hindrance
 from hudd.wire import table
 from hudd.wire.messages import Note
@@ -33,8 +35,8 @@ def client_version() -> str:
         return "0+unknown"
 
 
-def _connect(arguments: argparse.Namespace) -> Client:
-    return Client(timeout_s=arguments.timeout)
+def _connect(arguments: argparse.Namespace, *, may_start: bool = False) -> Client:
+    return Client(timeout_s=arguments.timeout, may_start=may_start)
 
 
 def _check_limit(arguments: argparse.Namespace) -> None:
@@ -55,15 +57,16 @@ def snap(arguments: argparse.Namespace) -> int:
         print(piece, end="", flush=True)
 
     # A terminal that shows the note is not news: its window is ignored while this runs.
-    with Client(timeout_s=arguments.timeout, window=window(), streaming=True) as client:
+    asking = Client(timeout_s=arguments.timeout, window=window(), streaming=True, may_start=True)
+    with saying_first_use(asking, arguments) as client:
         if arguments.json:
             with awaited():
-                note = client.snap(monitor=arguments.monitor)
+                note = client.snap(arguments.monitor, region=arguments.region, window=arguments.window)
             print_json({"schema": SCHEMA, "note": note.to_json()})
             return table.EXIT_OK
         try:
             with awaited():
-                note = client.snap(monitor=arguments.monitor, on_delta=show)
+                note = client.snap(arguments.monitor, show, region=arguments.region, window=arguments.window)
         finally:
             if streamed:
                 print(flush=True)
@@ -75,7 +78,7 @@ def snap(arguments: argparse.Namespace) -> int:
 
 def status(arguments: argparse.Namespace) -> int:
     """Facts."""
-    with _connect(arguments) as client:
+    with saying_first_use(_connect(arguments), arguments) as client:
         body = client.status()
     if arguments.json:
         print_json(body)
@@ -142,13 +145,16 @@ def follow(arguments: argparse.Namespace) -> int:
     return table.EXIT_OK
 
 
-def _start_of_follow(arguments: argparse.Namespace) -> int:
+def _start_of_follow(arguments: argparse.Namespace) -> int | None:
     """The number to begin after: as asked for, else such that the last ten notes come first."""
     if arguments.after is not None and arguments.since is not None:
         raise UsageError("--since and --after exclude each other.")
     if arguments.after is not None and arguments.after < 0:
         raise UsageError(f"--after is {arguments.after}; give the number of a note, 0 for all.")
-    with Client(timeout_s=5.0) as client:
+    made = Client(timeout_s=5.0)
+    if not made.may_command:
+        return None  # a key of another machine that may only listen: what comes from now on
+    with saying_first_use(made, arguments) as client:
         if arguments.after is not None:
             newest = next((note.seq for note in client.notes(limit=1)), 0)
             if arguments.after > newest:
@@ -254,7 +260,7 @@ def pause(arguments: argparse.Namespace) -> int:
 
 def resume(arguments: argparse.Namespace) -> int:
     """End a pause, and tell what is still in the way."""
-    with _connect(arguments) as client:
+    with _connect(arguments, may_start=True) as client:
         before = client.status()
         body = client.call("resume")
         after = client.status()
@@ -273,7 +279,7 @@ def resume(arguments: argparse.Namespace) -> int:
 
 def wait(arguments: argparse.Namespace) -> int:
     """Wait for a state; exit 5 when it did not come in time."""
-    with _connect(arguments) as client, awaited(of_sending=arguments.goal != "connected"):
+    with _connect(arguments, may_start=True) as client, awaited(of_sending=arguments.goal != "connected"):
         body = client.call("wait", **{"for": arguments.goal})
     if arguments.json:
         print_json({"schema": SCHEMA, **body})
@@ -315,7 +321,7 @@ def show_version(arguments: argparse.Namespace) -> int:
     else:
         print(f"hudctl {body['hudctl']} (protocol {table.PROTOCOL_OLDEST} to {table.PROTOCOL_NEWEST})")
         daemon = body["hudd"]
-        print(f"hudd {daemon['version']} (pid {daemon['pid']})" if daemon else "hudd is not running")
+        print(f"hudd {daemon['version']} (pid {daemon.get('pid', '?')})" if daemon else "hudd is not running")
     return table.EXIT_OK
 
 
@@ -328,17 +334,11 @@ def trial(arguments: argparse.Namespace) -> int:
     return run_trial(seconds=arguments.seconds, pictures=arguments.pictures, as_json=arguments.json)
 
 
-def _keeping(arguments: argparse.Namespace) -> int:
-    """mark, forget, prune, export and backup."""
-    from hudctl import keeping  # noqa: PLC0415 - not for every start
+def _stream(arguments: argparse.Namespace) -> int:
+    """Record and replay."""
+    from hudctl import record, replay  # noqa: PLC0415 - not for every start
 
-    return {
-        "mark": keeping.mark,
-        "forget": keeping.forget,
-        "prune": keeping.prune,
-        "export": keeping.export,
-        "backup": keeping.backup,
-    }[arguments.verb](arguments)
+    return (record.record if arguments.verb == "record" else replay.replay)(arguments)
 
 
 def _default_config(*, as_json: bool) -> int:
@@ -355,6 +355,15 @@ def _default_config(*, as_json: bool) -> int:
     return table.EXIT_OK
 
 
+def _of(module: str, name: str) -> Callable[[argparse.Namespace], int]:
+    """A verb that has a module of its own, which is loaded when it runs: the other verbs need nothing of it."""
+
+    def verb(arguments: argparse.Namespace) -> int:
+        return getattr(import_module(f"hudctl.{module}"), name)(arguments)
+
+    return verb
+
+
 VERBS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "try": trial,
     "snap": snap,
@@ -366,11 +375,20 @@ VERBS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "pause": pause,
     "resume": resume,
     "wait": wait,
-    "mark": _keeping,
-    "forget": _keeping,
-    "prune": _keeping,
-    "export": _keeping,
-    "backup": _keeping,
+    "mark": _of("keeping", "mark"),
+    "forget": _of("keeping", "forget"),
+    "prune": _of("keeping", "prune"),
+    "export": _of("keeping", "export"),
+    "backup": _of("keeping", "backup"),
+    "record": _stream,
+    "replay": _stream,
     "config": config,
+    "reload": _of("reload", "reload"),
+    "completion": _of("completion", "completion"),
+    "service": _of("service", "service"),
     "version": show_version,
+    "key": _of("keys", "key"),
+    "doctor": _of("doctor", "doctor"),
+    "bugreport": _of("bugreport", "bugreport"),
+    "setup": _of("setup", "setup"),
 }

@@ -183,6 +183,12 @@ def money(microusd: object) -> str:
     return f"${dollars:.4f}" if abs(number) >= 100 else f"${dollars:.6f}"
 
 
+def round_money(microusd: object) -> str:
+    """As ``money``, but whole cents without the zeros behind them: for figures that stand alone, such as a cap."""
+    text = money(microusd)
+    return text.removesuffix("00") if len(text.partition(".")[2]) == 4 else text
+
+
 def count(value: object, noun: str, plural: str = "") -> str:
     """``1 note``, ``2,300 notes``."""
     number = int(number_or_none(value) or 0)
@@ -220,6 +226,24 @@ def columns(rows: Sequence[Sequence[str]], right: frozenset[int]) -> list[str]:
         "  ".join(pad(cell, widths[index], right=index in right) for index, cell in enumerate(row)).rstrip()
         for row in rows
     ]
+
+
+def fitting(rows: Sequence[Sequence[str]], width: int, spare: Sequence[str]) -> list[list[str]]:
+    """A table without those columns that a narrow terminal has no room for.
+
+    Args:
+        rows: The first holds the names of the columns.
+        width: Columns of the terminal; 0 leaves the table as it is.
+        spare: Names of columns that may be left out, the first one first.
+    """
+    table = [list(row) for row in rows]
+    for name in spare:
+        if not width or max(map(cells, columns(table, frozenset())), default=0) <= width:
+            break
+        if name in table[0]:
+            at = table[0].index(name)
+            table = [[*row[:at], *row[at + 1 :]] for row in table]
+    return table
 
 
 def days_between(items: Iterable[Mapping[str, Any]], look: Look) -> list[str]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import configparser
 import os
 import plistlib
+import re
 import shutil
 import subprocess
 import tomllib
@@ -10,17 +11,21 @@ from pathlib import Path
 
 import pytest
 
+from hudctl import service_text
 from hudd import errors
+from hudd.bus.activation import KEPT
 from hudd.wire import endpoints
+from tests.fakes.screen import need
 
 ROOT = Path(__file__).parents[2]
-UNIT = ROOT / "packaging/systemd/hudd.service"
+SYSTEMD = ROOT / "packaging/systemd"
+UNIT = SYSTEMD / "hudd.service"
 AGENT = ROOT / "packaging/launchd/io.github.hudd.plist"
 
 
 @pytest.fixture(scope="module")
 def unit() -> configparser.ConfigParser:
-    parser = configparser.ConfigParser(interpolation=None, strict=True)
+    parser = configparser.ConfigParser(interpolation=None, strict=False)  # SystemCallFilter adds up
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read(UNIT)
     return parser
@@ -60,6 +65,31 @@ def test_the_unit_makes_the_private_folder_that_we_look_for(unit: configparser.C
     assert service["LimitCORE"] == "0"
 
 
+def test_the_unit_is_watched_and_its_engine_is_left_to_hudd(unit: configparser.ConfigParser):
+    assert int(unit["Service"]["WatchdogSec"]) >= 30
+    assert unit["Service"]["KillMode"] == "mixed"
+
+
+@pytest.mark.parametrize("name", service_text.LOOSEN)
+def test_each_drop_in_loosens_and_adds_nothing_else(name: str):
+    text = (SYSTEMD / f"loosen/{name}.conf").read_text()
+    assert text.startswith("# ")
+    keys = {line.partition("=")[0] for line in text.splitlines() if line and not line.startswith(("#", "["))}
+    assert keys <= service_keys()
+
+
+def test_the_socket_is_where_clients_look():
+    text = (SYSTEMD / "hudd-ctl.socket").read_text()
+    assert f"ListenStream=%t/hudd/{endpoints.CONTROL_SOCKET}" in text
+    assert f"Symlinks=%t/hudd/{endpoints.ON_DEMAND}" in text
+    assert "DirectoryMode=0700" in text
+    assert KEPT in (SYSTEMD / "on-demand.conf").read_text()
+
+
+def service_keys() -> set[str]:
+    return {line.partition("=")[0] for line in UNIT.read_text().splitlines() if "=" in line and line[0] != "#"}
+
+
 def test_the_unit_leaves_time_to_stop(unit: configparser.ConfigParser):
     assert int(unit["Service"]["TimeoutStopSec"]) > 5, "hudd takes up to 5 s"
 
@@ -75,6 +105,49 @@ def test_the_unit_tells_how_to_install_it():
     assert UNIT.name == "hudd.service"
     assert "systemctl --user enable --now hudd" in text
     assert "realtime-key" in text
+
+
+def analyze(*words: str, runtime: Path) -> subprocess.CompletedProcess[str]:
+    program = need("systemd-analyze")
+    environ = {**os.environ, "XDG_RUNTIME_DIR": str(runtime)}
+    return subprocess.run(
+        [program, "--user", *words], capture_output=True, text=True, env=environ, timeout=60, check=False
+    )
+
+
+@pytest.mark.slow
+def test_the_sandbox_scores_two_at_most(tmp_path: Path):
+    """With a key by LoadCredential, which the X11 and the portal source need nothing beside."""
+    scored = tmp_path / "hudd.service"
+    scored.write_text(UNIT.read_text().replace("[Service]\n", "[Service]\nLoadCredential=realtime-key:/etc/hostname\n"))
+    done = analyze("security", "--offline=yes", "--no-pager", str(scored), runtime=tmp_path)
+    found = re.search(r"Overall exposure level for hudd\.service: (\d+\.\d+)", done.stdout)
+    assert found is not None, done.stdout + done.stderr
+    print(found[0])
+    assert float(found[1]) <= 2.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", [252, 257])
+def test_systemd_has_nothing_to_say_about_what_install_writes(tmp_path: Path, version: int):
+    """All files at once: the service with every drop-in, and the socket."""
+    known = min(version, int(installed_version()))
+    command = [shutil.which("true") or "/bin/true"]
+    unit = service_text.service_unit(command, state=str(tmp_path / "a b"), environment={"HUDD_CONFIG": "/x y"},
+                                     version=known, wanted_by="default.target")  # fmt: skip
+    (tmp_path / "hudd.service.d").mkdir()
+    (tmp_path / "hudd.service").write_text(unit)
+    (tmp_path / "hudd-ctl.socket").write_text(service_text.socket_unit())
+    for name in (*(f"loosen/{name}.conf" for name in service_text.LOOSEN), "on-demand.conf"):
+        (tmp_path / "hudd.service.d" / Path(name).name).write_text(service_text.drop_in(name))
+    (tmp_path / "hudd.service.d/hudd-key.conf").write_text(service_text.drop_in("", ["LoadCredential=realtime-key:/k"]))
+    done = analyze("verify", str(tmp_path / "hudd.service"), str(tmp_path / "hudd-ctl.socket"), runtime=tmp_path)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def installed_version() -> str:
+    done = subprocess.run([need("systemd-analyze"), "--version"], capture_output=True, text=True, check=True)
+    return done.stdout.split()[1]
 
 
 @pytest.mark.slow

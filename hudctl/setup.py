@@ -1,0 +1,282 @@
+"""``hudctl setup``: who answers, the key, the service; asked in a short dialogue or given by flags. May be run again.
+
+Each step leaves a state that hudd can start with, so ctrl-C is safe at any point: the key's file is complete before the
+settings name it, and both are put in place at once or not at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from getpass import getpass
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+from hudctl.console import colours, print_json, tell, width
+from hudctl.doctor import child_environment, own_checks, read_settings, render_line
+from hudctl.doctor_words import Line
+from hudctl.errors import HudctlError, UsageError
+from hudctl.setup_files import KEY_NAME, changed_text, check_key_file, checked_key, read_text, what_to_add, write_whole
+from hudctl.words import Look, line, objects
+from hudd.wire import table
+from hudd.wire.endpoints import how_to_start
+
+SCHEMA: Final = 1
+SERVICE_S: Final = 60.0
+Use = Literal["local", "service"]
+_LONGEST_STDIN: Final = 8192
+
+
+@dataclass(slots=True)
+class _Setup:
+    """What is known and what was done."""
+
+    arguments: argparse.Namespace
+    quiet: bool
+    asks: bool
+    config: Path = field(default_factory=Path)
+    settings: dict[str, Any] = field(default_factory=dict[str, Any])
+    origins: dict[str, str] = field(default_factory=dict[str, str])
+    done: list[str] = field(default_factory=list[str])
+    checks: list[Line] = field(default_factory=list[Line])
+    failed: bool = False
+
+    def say(self, text: str = "") -> None:
+        if not self.quiet:
+            print(text, flush=True)
+
+    def ask(self, question: str, choices: str) -> str:
+        """One of the choices by its first letter; the upper-case one at a plain return."""
+        default = next(letter for letter in choices if letter.isupper()).lower()
+        while True:
+            word = input(f"{question} [{'/'.join(choices)}] ").strip().lower()
+            if not word:
+                return default
+            if word[0] in choices.lower():
+                return word[0]
+            self.say(f"Please answer with one of {', '.join(choices.lower())}.")
+
+    def value(self, name: str) -> Any:
+        return self.settings.get(name, "")
+
+
+def setup(arguments: argparse.Namespace) -> int:
+    """Run the dialogue, or what the flags say; print what was done."""
+    quiet = bool(arguments.json)
+    asks = not arguments.yes and not quiet
+    if asks and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("setup asks questions, and this is no terminal; answer them by flags: --use … --yes.")
+    if arguments.use == "local" and (arguments.key_file or arguments.key_stdin):
+        raise UsageError("The local engine needs no key; leave out --key-file and --key-stdin, or take --use service.")
+    if not asks and arguments.use is None:
+        raise UsageError("Without questions it must be said who answers: --use local or --use service.")
+    run = _Setup(arguments, quiet, asks)
+    try:
+        _steps(run)
+    except (KeyboardInterrupt, EOFError):
+        tell(f"\nhudctl: Stopped. {' '.join(run.done) or 'Nothing was changed.'} Run hudctl setup again at any time.")
+        raise KeyboardInterrupt from None
+    if quiet:
+        print_json({"schema": SCHEMA, "config": str(run.config), "done": run.done, "checks": run.checks})
+    return table.EXIT_FAILED if run.failed else table.EXIT_OK
+
+
+def _steps(run: _Setup) -> None:
+    _read(run)
+    _look(run)
+    use = _choose(run)
+    values: dict[str, str] = {"use": use}
+    if use == "service":
+        kept = _key(run)
+        if kept is not None:
+            values["key_file"] = kept
+    _write(run, values)
+    _try(run, use)
+    _service(run)
+    run.say()
+    for sentence in run.done or ["Nothing was to be changed."]:
+        run.say(f"* {sentence}")
+    run.say(_what_next())
+    run.say("Then ask it: hudctl snap. What is wrong, if anything: hudctl doctor.")
+
+
+def _what_next() -> str:
+    from hudctl.connection import Endpoints  # noqa: PLC0415 - beside its only use
+
+    try:
+        Endpoints().probe()
+    except HudctlError:
+        return f"Start hudd with: {how_to_start(os.environ)}"
+    return "hudd runs; to take this up restart it: systemctl --user restart hudd, or end it and start it again."
+
+
+def _read(run: _Setup) -> None:
+    told = read_settings()
+    problems = [str(problem) for problem in told.get("problems", ())]
+    if problems:
+        raise HudctlError(
+            f"The settings have mistakes: {' '.join(problems)}", hint="Correct them, then run setup again."
+        )
+    run.config = Path(str(told["file"]))
+    rows = objects(told.get("settings"))
+    run.settings = {str(row["name"]): row["value"] for row in rows}
+    run.origins = {str(row["name"]): str(row["origin"]) for row in rows}
+
+
+def _look(run: _Setup) -> None:
+    """Find the display, and tell what else is in the way."""
+    run.say("Looking at this machine; no picture is kept.")
+    wanted = ("libraries", "display", "reading", "disk", "folder")
+    for found in own_checks():
+        if found["name"] in wanted and (found["name"] == "display" or found["state"] != "ok"):
+            _show(run, found)
+
+
+def _show(run: _Setup, found: Line) -> None:
+    run.checks.append(found)
+    run.say(render_line(found, Look(colours(), width())))
+
+
+def _choose(run: _Setup) -> Use:
+    host = urlsplit(str(run.value("realtime.url"))).hostname or "the service"
+    cap = run.value("cost.cap_day_usd")
+    run.say(
+        f"""
+Who writes the notes?
+  local    the engine inside of hudd. It reads the text on the screen, here,
+           offline and for nothing.
+  service  a vision model at {host}. Its notes are better.
+           What leaves this machine, per question: one picture of one
+           monitor, the monitor's name, the time, hudd's instructions and a
+           few of its recent notes. Nothing leaves while the screen is still,
+           or while a hudctl pause holds.
+           What it costs: about a third of a cent a question, and at most
+           ${cap:.2f} a day ([cost] cap_day_usd)."""
+    )
+    given = run.arguments.use
+    if given is not None:
+        run.say(f"Chosen: {given}.")
+        return given
+    now = str(run.value("realtime.use"))
+    answer = run.ask("local or service?", "Ls" if now == "local" else "lS") if run.asks else now[0]
+    if answer == "s" and run.ask(f"Shall pictures of this screen go to {host}?", "yN") != "y":
+        run.say("Then the local engine answers.")
+        answer = "l"
+    return "service" if answer == "s" else "local"
+
+
+def _key(run: _Setup) -> str | None:
+    """Where the key is kept from now on, as the settings write it; None when it stays where it is found already."""
+    home = run.config.parent / KEY_NAME
+    if run.arguments.key_file:
+        path = Path(os.path.abspath(Path(run.arguments.key_file).expanduser()))  # noqa: PTH100 - a link stays one
+        check_key_file(path)
+        return _short(path)
+    if run.arguments.key_stdin:
+        return _kept(run, home, sys.stdin.read(_LONGEST_STDIN))
+    found = next((row for row in own_checks("--service") if row["name"] == "key"), None)
+    if found is not None and found["state"] != "failure":
+        run.say(line(found["cause"]))
+        if not run.asks or run.ask("Keep that key?", "Yn") == "y":
+            return None
+    if not run.asks:
+        raise UsageError("There is no key yet; give one by --key-file FILE or --key-stdin.")
+    run.say(f"The key is kept in {home}, which only you may read (mode 0600). It is not shown while you type.")
+    while True:
+        try:
+            return _kept(run, home, getpass("Key: "))
+        except UsageError as error:
+            run.say(error.message)
+
+
+def _kept(run: _Setup, path: Path, text: str) -> str:
+    key = checked_key(text)
+    write_whole(path, f"{key}\n", private=True)
+    run.done.append(f"The key is in {path} (mode 0600).")
+    if not key.startswith("sk-") and str(run.value("realtime.url")).startswith("wss://api.openai.com/"):
+        run.say(
+            "This key does not look like one of OpenAI's, which begin with sk-; hudctl doctor tells whether it works."
+        )
+    return _short(path)
+
+
+def _short(path: Path) -> str:
+    home = os.environ.get("HOME", "").rstrip("/")
+    return f"~{str(path)[len(home) :]}" if home and str(path).startswith(f"{home}/") else str(path)
+
+
+def _write(run: _Setup, values: dict[str, str]) -> None:
+    """Only what differs, in a person's own file as it is written."""
+    same = all(
+        run.value(f"realtime.{key}") == value and run.origins.get(f"realtime.{key}") in ("file", "default")
+        for key, value in values.items()
+    )
+    if same and run.config.exists():
+        run.say(f"\nThe settings in {run.config} say so already.")
+        return
+    before = read_text(run.config)
+    after = changed_text(before, values)
+    if after is None:
+        raise HudctlError(
+            f"{run.config} is written in a way that cannot be changed safely, so it was left alone.",
+            hint=f"Write this into it yourself:\n{what_to_add(values)}",
+        )
+    if after == before:
+        return
+    write_whole(run.config, after, private=False)
+    problems = [str(problem) for problem in read_settings().get("problems", ())]
+    if problems:
+        write_whole(run.config, before, private=False)
+        raise HudctlError(f"The settings did not take it, so they are as before: {' '.join(problems)}")
+    told = ", ".join(f"{key} = {value!r}" for key, value in values.items())
+    run.done.append(f"[realtime] {told} stands in {run.config}; nothing else in it was changed.")
+    for key in values:
+        if (name := f"HUDD_REALTIME_{key.upper()}") in os.environ:
+            run.say(f"But {name} is set in this environment and goes before the file; unset it.")
+
+
+def _try(run: _Setup, use: Use) -> None:
+    run.say("\nTrying it; this is free.")
+    for found in own_checks("--engine"):
+        _show(run, found)
+        run.failed = run.failed or (use == "local" and found["state"] == "failure")
+    if use == "service":
+        for found in own_checks("--service"):
+            if found["name"] in ("key", "endpoint", "clock"):
+                _show(run, found)
+
+
+def _service(run: _Setup) -> None:
+    from hudctl.verbs import VERBS  # noqa: PLC0415 - loads what the verbs need
+
+    if "service" not in VERBS:
+        return
+    wanted = run.arguments.install_service
+    if not wanted and run.asks:
+        wanted = run.ask("\nShall the system start hudd with your session?", "Yn") == "y"
+    if not wanted:
+        return
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "hudctl", "service", "install"],
+            env=child_environment(),
+            capture_output=True,
+            text=True,
+            timeout=SERVICE_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired:
+        raise HudctlError("The service was not installed in time.", hint="Try: hudctl service install") from None
+    said = line(done.stdout) or line(done.stderr).removeprefix("hudctl: ")
+    if done.returncode:
+        run.say(f"The service was not installed: {said}")
+        run.failed = True
+        run.checks.append({"name": "service", "state": "warning", "cause": said, "remedy": "hudctl service install"})
+        return
+    run.done.append("hudd is installed as a service.")
+    run.say(said)
