@@ -46,7 +46,13 @@ def _if_there(module: str, *names: str, quick: bool) -> Iterable[Any]:
 
 GROUPS: dict[str, tuple[Callable[..., Iterable[Any]], str]] = {
     "gate": (partial(_screen, "bench_gate", 3), "least of many, CPU of the thread"),
+    "decide": (partial(_of, "gate_table", "bench_decide"), ""),
+    "sessions": (partial(_of, "sessions", "bench_sessions"), ""),
+    "day": (partial(_of, "seen_day", "bench_day"), ""),
+    "stages": (partial(_of, "stages", "bench_stages"), ""),
+    "lag": (partial(_of, "stages", "bench_lag"), ""),
     "picture": (partial(_screen, "bench_picture", 1), "least of many, wall"),
+    "legible": (partial(_of, "legible", "bench_legible"), "text recognition; HUDD_SCREENS names a folder of screens"),
     "client": (partial(_of, "client", "bench_client"), ""),
     "idle": (partial(_of, "idle", "bench_idle"), ""),
     "polled": (partial(_of, "idle", "bench_polled"), ""),

@@ -1,7 +1,8 @@
 """A day in front of a screen, made from a seed: what is shown when, what of it is news, and when nobody is there.
 
 A day is 28,800 frames, one a second, and at most 1,440 of them show a change that a question is asked about. Windows and
-words are known, so that whatever is derived from a frame can be checked.
+words are known, so that whatever is derived from a frame can be checked. ``tests.bench.seen_day`` renders such a day in
+real windows and lets the gate judge it.
 """
 
 from __future__ import annotations
@@ -67,7 +68,14 @@ class Day:
     pauses: tuple[tuple[int, int], ...]
 
 
-def make_day(seed: int = SEED, *, frames: int = FRAMES, most_changes: int = MOST_CHANGES, calm: float = 1.0) -> Day:
+def make_day(
+    seed: int = SEED,
+    *,
+    frames: int = FRAMES,
+    most_changes: int = MOST_CHANGES,
+    calm: float = 1.0,
+    noise_percent: int = NOISE_PERCENT,
+) -> Day:
     """The day of a seed; the same seed makes the same day.
 
     Args:
@@ -75,6 +83,7 @@ def make_day(seed: int = SEED, *, frames: int = FRAMES, most_changes: int = MOST
         frames: How long it is, in seconds; the pauses keep their places.
         most_changes: When more changes would come, the last ones of the day are left out.
         calm: How many times as long the gaps between two changes are.
+        noise_percent: How many of a hundred changes are no news.
     """
     chance = random.Random(seed)
     changes: list[Change] = []
@@ -88,7 +97,7 @@ def make_day(seed: int = SEED, *, frames: int = FRAMES, most_changes: int = MOST
         at_s = _after_pauses(at_s + max(_LEAST_GAP_S, calm * chance.expovariate(1 / scene[2])))
         if at_s >= frames:
             break
-        news = turned or chance.randrange(100) >= NOISE_PERCENT
+        news = turned or chance.randrange(100) >= noise_percent
         if news:
             lines = [*lines[1:], _line(chance, scene[3])]
         changes.append(Change(int(at_s), scene[0], tuple(lines), news))

@@ -19,7 +19,7 @@ from tests.bench.rows import NO_BAR, Row
 FRAMES_FIRST, FRAMES_MORE = 1000, 10_000
 LEAST_FIRST = 100
 """At a small dose the caches that fill once must not be taken for growth."""
-PAINT_EVERY_S = 0.12
+PAINT_EVERY_S = 0.06
 FAST = {"screen_interval_s": 0.05, "gate_settle_s": 0.0, "gate_min_interval_s": 0.0}
 LONGEST_FRAME_S = 2.0
 

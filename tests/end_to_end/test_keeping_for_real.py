@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 import hudd
@@ -128,3 +129,21 @@ def test_no_column_ever_holds_a_picture_or_a_request(daemon: DaemonProcess, tmp_
         if not path.name.endswith(".ballast"):  # random bytes, in which three of a kind may well stand
             assert not [sign for sign in signs if sign in path.read_bytes()], path
         assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_the_local_engine_read_is_forgotten_with_the_rest(tmp_path: Path) -> None:
+    """The process that read the screen holds the last picture and the last notes; it ends with the session."""
+    (tmp_path / "p").mkdir()
+    draw_page(tmp_path / "p" / "1.png", ["The Larkspur secret"])
+    with DaemonProcess(tmp_path, screen_source=f"pictures:{tmp_path / 'p'}", engine_reader="none") as daemon:
+        daemon.start().ready()
+        assert daemon.hudctl("snap").returncode == 0
+        assert daemon.process is not None
+        started = psutil.Process(daemon.process.pid)
+        readers = [child for child in started.children(recursive=True) if "hudd.engine.worker" in child.cmdline()]
+        assert len(readers) == 1
+        assert daemon.hudctl("forget", "--last", "10m").returncode == 0
+        psutil.wait_procs(readers, timeout=10)
+        assert not readers[0].is_running()
+        assert daemon.hudctl("snap").returncode == 0
+        assert daemon.stop() == 0

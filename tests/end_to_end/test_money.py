@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import os
@@ -14,16 +15,17 @@ from typing import Any
 
 from hudd.wire import table
 from tests.fakes.daemon import DaemonProcess, draw_page
+from tests.fakes.dbus import NOTIFICATIONS, Bubbles, private_bus, service
 
 CAP_USD = 0.03
 CAP_MICROUSD = 30_000
 
 
 @contextmanager
-def paid_service() -> Iterator[str]:
+def paid_service(*options: str) -> Iterator[str]:
     """An engine that anybody may ask; its address."""
     engine = subprocess.Popen(
-        [sys.executable, "-m", "hudd", "engine", "--port", "0", "--answers", "canned"],
+        [sys.executable, "-m", "hudd", "engine", "--port", "0", "--answers", "canned", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -101,7 +103,7 @@ def check_reports(daemon: DaemonProcess, spent: int) -> None:
     assert estimate["asked"] > 0
     assert estimate["image_tokens"] == 323
     assert [row["model"] for row in estimate["rows"] if row["present"]] == ["gpt-realtime-1.5"]
-    assert "Cap: $0.03" in daemon.hudctl("cost").stdout
+    assert "Cap: $0.03 a day." in daemon.hudctl("cost").stdout
     for wrong in (["--by", "weather"], ["--month", "--today"], ["--csv", "--json"], ["--estimate", "--by", "day"]):
         assert daemon.hudctl("cost", *wrong).returncode == table.EXIT_USAGE, wrong
 
@@ -116,3 +118,40 @@ def test_a_model_without_a_price_asks_nothing_and_says_so(tmp_path: Path) -> Non
         assert done.returncode == 7
         assert "price" in done.stderr
         assert status["cost_today"]["answers"] == 0
+
+
+def test_that_it_costs_money_is_said_once_and_a_refusal_names_cap_and_end(tmp_path: Path) -> None:
+    with paid_service() as url, payer(tmp_path, url) as daemon:
+        daemon.start().ready()
+        told = [daemon.hudctl("status", *options).stderr for options in (("--json",), (), (), ("--json",))]
+        assert [("costs money: at most $0.03" in text) for text in told] == [False, True, False, False]
+        spend_all(daemon)
+        refused = daemon.hudctl("snap")
+        assert refused.returncode == table.EXIT_STATE
+        assert "The day's cap of $0.03 is reached until midnight." in refused.stderr
+        assert "cap_day_usd" in refused.stderr
+
+
+async def test_money_that_is_spent_without_a_note_is_told_everywhere(tmp_path: Path) -> None:
+    async with private_bus(tmp_path) as bus, service(bus, NOTIFICATIONS) as desktop:
+        bubbles = Bubbles(desktop)
+        await asyncio.to_thread(spend_without_a_note, tmp_path, bus.environ)
+        [alarm] = [text for text in bubbles.history if "without a note" in text]
+        assert alarm.startswith("$0.00")
+
+
+def spend_without_a_note(folder: Path, desktop: dict[str, str]) -> None:
+    """Let three answers be cancelled by the service, and look at everything that tells so but the desktop."""
+    with paid_service("--fault", "cancelled") as url, payer(folder, url) as daemon:
+        daemon.environ |= {**desktop, "HUDD_COST_CAP_DAY_USD": "1.00"}
+        daemon.start().ready()
+        for _ in range(3):
+            assert daemon.hudctl("snap").returncode == table.EXIT_UPSTREAM
+        status = daemon.until("the alarm", lambda s: s["cost_today"]["unnoted"]["alarm"])
+        assert status["cost_today"]["unnoted"]["microusd"] == status["cost_today"]["microusd"] > 0
+        assert "without a note; hudctl errors tells why" in daemon.hudctl("status").stdout
+        assert "was spent without a note" in daemon.hudctl("cost").stdout
+        assert "without a note" in daemon.log()
+        errors = daemon.asked("errors")["errors"]
+        assert {(error["code"], error["param"]) for error in errors} == {("cancelled", "turn_detected")}
+        assert len(errors) >= 3

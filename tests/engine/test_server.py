@@ -5,12 +5,16 @@ import json
 from collections.abc import AsyncGenerator
 
 import pytest
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 
 from hudd.engine.answers import TEXT_ONLY_ANSWER, AnswerError, ReadingAnswerer
 from hudd.engine.commands import Ask
 from hudd.engine.errors import ReaderCrashedError
+from hudd.engine.options import EngineOptions
+from hudd.engine.server import EngineServer
 from hudd.errors import PictureError
+from tests.fakes.bus import await_until
 from tests.fakes.engine import FIRST_UPDATE, data_url, image, png, running_engine, user, words
 from tests.fakes.engine_client import closing, events_until, open_session, question, ready, say
 
@@ -138,6 +142,9 @@ class Held:
         finally:
             self.cancelled.set()
 
+    async def forget(self) -> None:
+        return
+
     async def close(self) -> None:
         self.closed = True
 
@@ -178,6 +185,9 @@ class Broken:
         raise ZeroDivisionError
         yield ""
 
+    async def forget(self) -> None:
+        return
+
     async def close(self) -> None:
         return
 
@@ -211,6 +221,9 @@ class Reader:
         if self.failure is not None:
             raise self.failure
         return Said(f"Picture {len(self.asked)}.")
+
+    async def forget(self) -> None:
+        self.asked.append(("forgotten", "", 0))
 
     async def close(self) -> None:
         self.asked.append(("closed", "", 0))
@@ -259,3 +272,27 @@ async def test_a_client_that_asks_much_and_reads_late_loses_nothing() -> None:
             event = json.loads(await asyncio.wait_for(socket.recv(), 5))
             ended += event["type"] in ("response.done", "error")
         await events_until(socket, "rate_limits.updated")
+
+
+async def test_the_engine_of_a_daemon_forgets_with_its_last_session() -> None:
+    """`hudctl forget` ends the session; a move to a second session, which is opened first, forgets nothing."""
+    reader = Reader()
+    options = EngineOptions(token="t0ken")
+    said = question(image(SHOT), words("Larkspur " * 200), metadata={"source": "eDP-1"})
+
+    async def cached(socket: ClientConnection) -> int:
+        await ready(socket)
+        await say(socket, said)
+        usage = (await events_until(socket, "response.done"))[-1]["response"]["usage"]
+        return int(usage["input_token_details"]["cached_tokens"])
+
+    async with EngineServer(options, answerer=ReadingAnswerer(reader)) as engine:
+        async with open_session(engine.url, key="t0ken") as first:
+            assert await cached(first) == 0
+            async with open_session(engine.url, key="t0ken") as second:
+                await first.close()
+                assert await cached(second) > 0
+                assert ("forgotten", "", 0) not in reader.asked
+        await await_until(lambda: reader.asked[-1] == ("forgotten", "", 0))
+        async with open_session(engine.url, key="t0ken") as third:
+            assert await cached(third) == 0

@@ -235,6 +235,17 @@ async def test_an_idle_process_is_ended_and_started_again():
 
 
 @pytest.mark.slow
+async def test_what_is_forgotten_ends_with_the_process(blind: ReaderProcess):
+    await blind.describe(picture("The old secret"), "image/png")
+    pid = blind.pid
+    assert pid is not None
+    await blind.forget()
+    assert await gone(pid)
+    described = await blind.describe(picture("The old secret"), "image/png")
+    assert described.changed_fraction == 1.0  # it has nothing to compare with
+
+
+@pytest.mark.slow
 async def test_close_ends_the_process_and_calls_under_way():
     reader = ReaderProcess(reader="none")
     await reader.describe(picture(), "image/png")
