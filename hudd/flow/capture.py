@@ -174,7 +174,7 @@ class Capture:
         Raises:
             NoDisplayError: There is no display now.
             CaptureError: There is no such source, or the grab failed.
-            WithheldError: Something forbids it, or a fact changed during the grab.
+            WithheldError: Something forbids it, or facts changed during each of several grabs.
         """
         await self._tried.wait()  # right after the start the screen is just being opened
         if not self._eyes.is_open and self._state.sentence:

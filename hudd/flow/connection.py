@@ -16,6 +16,7 @@ from hudd.errors import HuddError, LinkClosedError, WithheldError
 from hudd.flow.conversation_ports import Heard, Link, Mailbox, Ports
 from hudd.flow.waiting import wait_for_any
 from hudd.model import Question, UpstreamError
+from hudd.policy.facts import FACTS_CHANGED
 from hudd.protocol.codec import encode, read_frame
 from hudd.protocol.events import (
     ClientEvent,
@@ -158,7 +159,8 @@ class Connection:
         while self._router.uses(self._machine):
             self._mailbox.wakeup.clear()
             await self._ask_again()
-            self._take_all()
+            if self._take_all():
+                continue
             wait_s = self._router.automatic_wait_s(self._clock.monotonic())
             await wait_for_any(self._clock, wait_s or None, self._mailbox.wakeup)
 
@@ -237,14 +239,18 @@ class Connection:
         except TimeoutError:
             raise HuddError(f"No fresh picture came within {RETAKE_S:g} s; ask again.") from None
 
-    def _take_all(self) -> None:
-        """Ask whatever may be asked now."""
+    def _take_all(self) -> bool:
+        """Ask whatever may be asked now; whether a snap was met on the way that needs a fresh picture first."""
         while self._may_ask:
             automatic = self._router.allows_automatic and not self._router.automatic_wait_s(self._clock.monotonic())
             question = self._mailbox.take_nowait(allow_automatic=automatic)
             if question is None:
-                return
+                return False
+            if question.trigger == "manual" and self._ports.guard(question) == (FACTS_CHANGED,):
+                self._router.put_off(question)  # nothing forbids a picture, only this one has become too old
+                return True
             self._ask(question)
+        return False
 
     def _ask(self, question: Question) -> None:
         self._asked += 1

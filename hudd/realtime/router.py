@@ -146,6 +146,10 @@ class Router:
             ended.append(self._vanished(question, sends, explain_lost(_LOST), now))
         return None, ended
 
+    def put_off(self, question: Question) -> None:
+        """Let a new question wait for a fresh picture, because the one that it has may not be sent any more."""
+        self._again.append((question, 0))
+
     def drop_again(self, question_id: str, error: UpstreamError, now: float) -> list[RouterCommand]:
         """End a question that waits to be asked again, because there is no fresh picture for it."""
         kept: deque[tuple[Question, int]] = deque()

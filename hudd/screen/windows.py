@@ -69,7 +69,7 @@ class X11Windows:
         for cookie in cookies:
             try:
                 replies.append(cookie.reply())
-            except self._library.ProtocolException:
+            except self._library.Error:
                 replies.append(None)  # it closed; the other answers must be fetched all the same
         if any(reply is None for reply in replies):
             return None
@@ -78,7 +78,7 @@ class X11Windows:
             return None
         try:
             rect = self._place_of(number)
-        except self._library.ProtocolException:
+        except self._library.Error:
             return None
         if rect is None:
             return None
@@ -102,7 +102,7 @@ class X11Windows:
         while number not in (0, 1, self._root):
             try:
                 parent = int(self._core.QueryTree(number).reply().parent)
-            except self._library.ProtocolException:
+            except self._library.Error:
                 return 0
             if parent in (0, self._root):
                 break

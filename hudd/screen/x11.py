@@ -212,7 +212,7 @@ class X11Watch:
         while True:
             try:
                 return self._events.poll_for_event()
-            except self._library.ProtocolException:
+            except self._library.Error:
                 continue
 
     def _has(self, extension: str) -> bool:

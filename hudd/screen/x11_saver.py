@@ -88,7 +88,7 @@ class X11Saver:
                 try:
                     if self._events.poll_for_event() is None:
                         break
-                except library.ProtocolException:
+                except library.Error:
                     continue
             saved = self.saves and int(self._saver.QueryInfo(self._root).reply().state) in _ON
             away = self.tells_idle and self._idle_now_ms() >= self._idle_ms

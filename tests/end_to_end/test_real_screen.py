@@ -137,12 +137,14 @@ def test_a_display_that_goes_away_and_comes_back(tmp_path: Path) -> None:
     try:
         with DaemonProcess(tmp_path, display=f":{number}", engine_answers="canned") as daemon:
             daemon.start().ready()
+            xterm(server, "40x10+30+30", "content", "echo something; exec sleep 600")
             daemon.until("it watches", lambda s: s["counters"]["notes"] >= 1)
             server.kill()
             status = daemon.until("it says so", lambda s: s["capture"]["state"] == "no_display")
             assert f":{number}" in status["capture"]["sentence"]
             assert status["connection"] == "ready"
             server = XServer((1024, 768), number=number)
+            xterm(server, "40x10+30+30", "content", "echo something; exec sleep 600")
             status = daemon.until("it resumes", lambda s: s["capture"]["state"] == "watching", timeout_s=20)
             assert daemon.asked("snap")["note"]["snap"]["pictures"][0]["rect"] == [0, 0, 1024, 768]
             assert daemon.stop() == 0
@@ -152,6 +154,7 @@ def test_a_display_that_goes_away_and_comes_back(tmp_path: Path) -> None:
 
 def test_a_still_screen_is_not_looked_at(desktop: XServer, tmp_path: Path) -> None:
     """With damage events nothing is polled."""
+    xterm(desktop, "40x10+30+30", "content", "printf '\\e[?25l'; echo something; exec sleep 600")
     with DaemonProcess(tmp_path, display=desktop.environ["DISPLAY"], engine_answers="canned") as daemon:
         daemon.start().ready()
         status = daemon.until("the first note", lambda s: s["counters"]["notes"] >= 1)

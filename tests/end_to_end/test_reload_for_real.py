@@ -199,18 +199,20 @@ def test_reloads_during_rollovers_lose_no_snap(room: Room) -> None:
     room.write(session__rollover_s=2.0)
     room.daemon.start().ready()
     notes: list[dict[str, Any]] = []
-    for number in range(6):
+    number = -1
+    while number < 5 or len(room.service.lives) < 4:  # until sessions were rolled over
+        number += 1
+        assert number < 30
         asked = room.snap(words=10, pace_s=0.05)
         room.reload(notes__instructions=f"Rule {number}.")
         room.reload(session__first_delta_s=21.0 + number) if number % 3 == 2 else room.daemon.hudctl("reload")
         asked.join(40)
         notes.append(asked.note)
-    assert [note["kind"] for note in notes] == ["note"] * 6
-    assert len({note["seq"] for note in notes}) == 6
-    assert len(room.service.lives) >= 4, "sessions were rolled over meanwhile"
+    assert {note["kind"] for note in notes} == {"note"}
+    assert len({note["seq"] for note in notes}) == len(notes)
     assert room.service.unofficial == []
     latest = room.service.updates[-1][1]["instructions"]
-    assert latest.endswith("Rule 5.")
+    assert latest.endswith(f"Rule {number}.")
 
 
 def test_a_pause_holds_through_a_reload(room: Room) -> None:

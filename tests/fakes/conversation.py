@@ -49,6 +49,7 @@ class House:
         self.peer_of: Callable[[int], RealtimePeer] = lambda _: self.peer
         self.opening: asyncio.Event | None = None
         self.retake_error: Exception | None = None
+        self.on_retake: Callable[[], None] = lambda: None
         self.retaken: list[Question] = []
         self.shrinks: list[bool] = []
         self.models_told: list[str] = []
@@ -98,6 +99,7 @@ class House:
         return link
 
     async def retake(self, question: Question) -> Question:
+        self.on_retake()
         if self.retake_error is not None:
             raise self.retake_error
         picture = replace(question.pictures[0], data=b"fresh", hash=f"fresh{len(self.retaken)}")

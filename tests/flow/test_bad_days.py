@@ -8,6 +8,7 @@ import json
 import pytest
 
 from hudd.errors import CaptureError, LinkRefusedError, WithheldError
+from hudd.policy.facts import FACTS_CHANGED
 from hudd.realtime.models import Models
 from hudd.realtime.sentences import SLEPT
 from tests.fakes.clock import settle
@@ -40,6 +41,28 @@ async def test_a_snap_is_asked_again_once_with_a_fresh_picture(house: House) -> 
     assert [picture.hash for picture in answer.question.pictures] == ["fresh0"]
     urls = [json.dumps(event).count("ZnJlc2g=") for event in house.peer.received if event["type"] == "response.create"]
     assert urls == [0, 1], "the fresh picture's bytes left, the second time only"
+
+
+async def test_a_snap_that_waited_over_a_change_of_facts_is_sent_with_a_fresh_picture(house: House) -> None:
+    house.reasons = (FACTS_CHANGED,)
+    house.on_retake = lambda: setattr(house, "reasons", ())
+    async with living(house):
+        question = house.put()
+        await house.until(lambda: house.answers)
+    [answer] = house.answers
+    assert (answer.question.id, answer.status) == (question.id, "completed")
+    assert [picture.hash for picture in answer.question.pictures] == ["fresh0"]
+    assert house.asked() == 1
+
+
+async def test_when_facts_change_without_end_a_snap_says_so(house: House) -> None:
+    house.reasons = (FACTS_CHANGED,)
+    async with living(house):
+        house.put()
+        await house.until(lambda: house.answers)
+    [answer] = house.answers
+    assert answer.error is not None
+    assert (answer.status, answer.error.code, house.asked(), len(house.retaken)) == ("failed", "withheld", 0, 1)
 
 
 @pytest.mark.parametrize(

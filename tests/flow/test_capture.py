@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hudd.config.settings import GateSettings, ScreenSettings
 from hudd.errors import CaptureError, NoDisplayError, PictureError, WithheldError
 from hudd.flow.capture import REOPEN_S
+from hudd.flow.grabs import GRABS
 from hudd.model import Question
 from hudd.policy.facts import FACTS_CHANGED
 from tests.fakes.clock import ManualClock, settle
@@ -251,6 +252,35 @@ async def test_a_snap_whose_epoch_changed_ends_in_the_reason() -> None:
             setattr(desk, hook, None)
             watch.facts.set("paused", False)
             await watch.quiet()
+
+
+async def test_a_snap_is_grabbed_again_when_only_a_fact_changed_meanwhile() -> None:
+    desk = Desk()
+    async with watching(desk) as watch:
+        times = 2
+
+        def change() -> None:
+            nonlocal times
+            times -= 1
+            if times >= 0:
+                watch.facts.touch()
+
+        desk.on_encode = from_thread(change)
+        grabs = len(desk.grabs)
+        question = await watch.capture.snap(None, "snap-1")
+        assert (question.id, question.epoch) == ("snap-1", watch.facts.epoch)
+        assert len(desk.grabs) == grabs + 3
+
+
+async def test_a_snap_over_facts_that_never_rest_ends_in_words() -> None:
+    desk = Desk()
+    async with watching(desk) as watch:
+        desk.on_encode = from_thread(watch.facts.touch)
+        grabs = len(desk.grabs)
+        with pytest.raises(WithheldError) as refused:
+            await watch.capture.snap(None, "snap-1")
+        assert refused.value.reasons == (FACTS_CHANGED,)
+        assert len(desk.grabs) == grabs + GRABS
 
 
 async def test_a_snap_does_not_even_grab_while_a_reason_holds() -> None:

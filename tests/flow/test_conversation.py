@@ -38,7 +38,7 @@ async def test_a_question_streams_and_ends_in_one_answer(house: House) -> None:
     async with living(house):
         question = house.put()
         await house.until(lambda: house.answers)
-    assert house.log == ["reserve 1", "guard 1", "sent 1", "answer 1 completed"]
+    assert house.log == ["guard 1", "reserve 1", "guard 1", "sent 1", "answer 1 completed"]
     assert "".join(text for _, _, text in house.deltas) == house.peer.text
     assert [n for _, n, _ in house.deltas] == list(range(len(house.deltas)))
     [answer] = house.answers
@@ -101,7 +101,7 @@ async def test_a_withheld_question_never_leaves_and_ends_in_an_answer(house: Hou
     assert (answer.status, answer.sent) == ("failed", False)
     assert answer.error is not None
     assert (answer.error.code, answer.error.param) == ("withheld", "paused, locked")
-    assert house.log == ["reserve 1", "guard 1", "answer 1 failed"]
+    assert house.log == ["guard 1", "reserve 1", "guard 1", "answer 1 failed"]
 
 
 async def test_a_reason_that_comes_during_the_reservation_still_holds_it_back(house: House) -> None:

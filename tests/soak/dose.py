@@ -15,3 +15,8 @@ def dose_from_environment() -> float:
 def part_of(full: int, dose: float, *, least: int = 10) -> int:
     """How many of ``full``: at least ``least``, or ``full`` when that is less."""
     return min(max(least, round(full * dose)), max(full, round(full * dose)))
+
+
+def bar_at(bar: float, dose: float, *, times: float = 3.0) -> float:
+    """What a time is held to: the bar itself in a full run, on a quiet machine; ``times`` as much on a busy one."""
+    return bar if dose >= 1.0 else bar * times
