@@ -26,7 +26,7 @@ def run_one(name: str, *, seed: int, dose: float) -> None:
             print(f"drops: {report}", flush=True)
             drops.judge(report)
         elif name == "fatal":
-            count = part_of(len(drops.FATAL) * 2, dose, least=4)
+            count = part_of(len(drops.FATAL) * 2, dose, least=2)
             print(f"fatal: seed {seed}: {', '.join(drops.run_fatal(Path(folder), seed=seed, count=count))}", flush=True)
         elif name == "kills":
             killed = kills.run_dose(Path(folder), seed=seed, dose=dose)
