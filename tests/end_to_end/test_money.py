@@ -13,9 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from hudd.wire import table
 from tests.fakes.daemon import DaemonProcess, draw_page
 from tests.fakes.dbus import NOTIFICATIONS, Bubbles, private_bus, service
+
+pytestmark = pytest.mark.slow
 
 CAP_USD = 0.03
 CAP_MICROUSD = 30_000
