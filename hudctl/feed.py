@@ -15,6 +15,7 @@ import zmq
 from hudctl.connection import Endpoints, check_protocol, hello_params, new_token, stamp
 from hudctl.errors import HudctlError, UsageError, from_reply
 from hudctl.feed_core import ASK_TIMEOUT_S, Ask, Cursor, FeedCore
+from hudctl.greeting import AGAIN_S, Greeting
 from hudd.wire.codec import FrameError, decode_reply, encode_request
 from hudd.wire.messages import Note
 
@@ -85,7 +86,7 @@ class FeedLink:
         self._on_other = on_other
         self._handed: Cursor | None = None
         self._hello = hello_params(window=window, streaming=streaming) if streaming else None
-        self._instance = ""
+        self._greeting = Greeting()
         self._welcome = f"welcome/{new_token()}/"
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._notes = self._socket(zmq.SUB)
@@ -149,6 +150,7 @@ class FeedLink:
         if not self._core.notes:
             self._take_frames()
             self._take_replies()
+            self._greet()
             ask = self._core.next_ask(time.monotonic())
             if ask is not None:
                 self._send(ask)
@@ -164,8 +166,10 @@ class FeedLink:
 
     def wait_s(self) -> float | None:
         """How long to wait for the sockets before `step` is due anyway; None for as long as it takes."""
-        at = self._core.wake_at()
-        return None if at is None else max(0.0, at - time.monotonic())
+        at, now = self._core.wake_at(), time.monotonic()
+        if self._greeting.due(now):
+            at = now + AGAIN_S if at is None else min(at, now + AGAIN_S)
+        return None if at is None else max(0.0, at - now)
 
     def _socket(self, kind: int) -> zmq.Socket[bytes]:
         made = self._context.socket(kind)
@@ -188,7 +192,8 @@ class FeedLink:
             if topic == self._welcome:
                 check_protocol(body.get("protocol"))
                 self._connect_control(str(body.get("instance")))
-                self._introduce(str(body.get("instance")))
+                if self._hello is not None and self._endpoints.may_command:
+                    self._greeting.met(str(body.get("instance")), time.monotonic())
             try:
                 self._core.on_frame(topic, body, time.monotonic())
             except ValueError as error:
@@ -206,11 +211,11 @@ class FeedLink:
         self._commanded = instance
         self._endpoints.connect_control(self._control)
 
-    def _introduce(self, instance: str) -> None:
+    def _greet(self) -> None:
         """Say hello to each daemon once. Nothing depends on the answer, so it is not waited for."""
-        if self._hello is not None and instance != self._instance:
-            self._instance = instance
-            self._request("hello", "hello", self._hello)
+        hello = self._hello
+        if hello is not None and self._greeting.due(time.monotonic()) and self._request("hello", "hello", hello):
+            self._greeting.said()
 
     def _send(self, ask: Ask) -> None:
         if not self._request(ask.number, "notes.since", ask.params()):

@@ -16,11 +16,10 @@ import errno
 import logging
 import os
 import resource
-import select
 import socket
 import stat
 import struct
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -28,8 +27,10 @@ from typing import Final
 import zmq
 
 from hudd.bus.activation import InheritedListener
+from hudd.bus.descriptors import descriptors_free, end_connection, is_readable
 from hudd.bus.handshakes import EVENTS as FAILED_HANDSHAKE
 from hudd.bus.handshakes import Handshakes
+from hudd.bus.last_words import SILENT_S, LastWords
 from hudd.errors import AlreadyRunningError, PermissionsError, SettingsError
 from hudd.wire.endpoints import socket_path_limit
 
@@ -53,8 +54,6 @@ SOCKET_MODE: Final = 0o600
 TRY_AGAIN_S: Final = 0.2
 ACCEPTED_SOON_S: Final = 0.001
 EMPTY_AFTER_S: Final = 5.0
-SILENT_S: Final = 5.0
-"""While others wait, whoever was let in and said nothing for so long has to leave; ZeroMQ's clients come again."""
 
 LOG_EVERY_S: Final = 60.0
 
@@ -157,8 +156,10 @@ class Admission:
         path: Where peers find it.
         limit: How many may be in.
         on_new: Called with the descriptor of each new connection; the number may have been another's before.
-        handshakes: Told of each that failed.
         inherited: The first listener, when systemd made it; its queue holds whoever made systemd start us.
+        handshakes: Told of each that failed.
+        on_used: Called after each call on ``made``, which may have used up the edge of its descriptor.
+        may_leave: Says of a connection that was quiet for long whether it may be ended where that keeps others waiting.
 
     Raises:
         HuddError: See ``listen``.
@@ -173,10 +174,14 @@ class Admission:
         inherited: InheritedListener | None = None,
         *,
         handshakes: Handshakes | None = None,
+        on_used: Callable[[], object] = lambda: None,
+        may_leave: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self.limit = limit
         self._path = path
         self._on_new = on_new
+        self._on_used = on_used
+        self._may_leave = may_leave
         self._loop = asyncio.get_running_loop()
         self._socket = made
         self._batches: dict[str, _Batch] = {}
@@ -185,7 +190,7 @@ class Admission:
         self._made = 0
         self._full = False
         self._handshakes = handshakes or Handshakes(path.name)
-        self._silent: dict[int, float | None] = {}  # since when those who are in said nothing; None for the others
+        self._last_words = LastWords()
         self._quiet_until = 0.0
         self._later: asyncio.TimerHandle | None = None
         self._inherited = inherited
@@ -211,11 +216,11 @@ class Admission:
         return self._full
 
     def spoke(self, descriptor: int) -> None:
-        """A message came by this connection: it is no silent one."""
-        if descriptor not in self._silent:
+        """A message came by this connection."""
+        if descriptor not in self._last_words:
             self._take_events()  # its message came before the news of it
-        if descriptor in self._silent:
-            self._silent[descriptor] = None
+        if descriptor in self._last_words:
+            self._last_words.spoke(descriptor, self._loop.time())
 
     def drop(self, descriptor: int) -> bool:
         """End the connection with this descriptor; False when it is none of this socket's.
@@ -264,7 +269,7 @@ class Admission:
 
     def _let_in(self) -> None:
         """Somebody waits at the path."""
-        if self._newest is not None and _readable(self._newest.descriptor):
+        if self._newest is not None and is_readable(self._newest.descriptor):
             self._try_after(ACCEPTED_SOON_S)  # libzmq has not taken all of the last batch, so they are not counted yet
             return
         self._take_events()
@@ -274,10 +279,10 @@ class Admission:
                 f"{self._path.name} has {self._peers} connections; others wait until some of them end. "
                 f"'ss -xp' and 'lsof -U' name the programs that hold them."
             )
-            self._end_silent()
+            self._make_room()
             self._try_after(SILENT_S)  # or when a connection ends
             return
-        if not _descriptors_free(self.limit.batch + SPARE_DESCRIPTORS, self._events):
+        if not descriptors_free(self.limit.batch + SPARE_DESCRIPTORS, self._events):
             self._warn(f"There are too few free descriptors; whoever connects to {self._path.name} waits.")
             self._try_after(TRY_AGAIN_S)
             return
@@ -311,6 +316,7 @@ class Admission:
         descriptor = self._listener.detach()
         self._socket.setsockopt(zmq.USE_FD, descriptor)
         self._socket.bind(f"ipc://{self._name}")
+        self._on_used()
         self._newest = _Batch(descriptor, self._loop.time())
         self._batches[self._name] = self._newest
 
@@ -329,68 +335,35 @@ class Admission:
             if event == zmq.EVENT_ACCEPTED:
                 batch.used = True
                 batch.peers.add(descriptor)
-                self._silent[descriptor] = self._loop.time()
+                self._last_words.came(descriptor, self._loop.time())
                 self._on_new(descriptor)
             elif event == zmq.EVENT_DISCONNECTED:
                 ended = True
                 batch.peers.discard(descriptor)
-                self._silent.pop(descriptor, None)
+                self._last_words.left(descriptor)
         self._peers = sum(len(batch.peers) for batch in self._batches.values())
         self._close_empty()
         if ended and self._full and self._peers + self.limit.batch <= self.limit.most:
             self._full = False
             self._watch()
 
-    def _end_silent(self) -> None:
-        """Whoever connects and says nothing may stay, except where that keeps others waiting."""
-        before = self._loop.time() - SILENT_S
-        for descriptor in [d for d, since in self._silent.items() if since is not None and since <= before]:
+    def _make_room(self) -> None:
+        """Whoever wants nothing may stay, except where that keeps others waiting."""
+        places = self._peers + self.limit.batch - self.limit.most
+        for descriptor in self._last_words.to_end(self._loop.time(), places, self._may_leave):
             self.drop(descriptor)
 
     def _close_empty(self) -> None:
         now = self._loop.time()
         for name, batch in list(self._batches.items()):
             done = batch.used or now - batch.since > EMPTY_AFTER_S
-            if done and not batch.peers and not _readable(batch.descriptor):
+            if done and not batch.peers and not is_readable(batch.descriptor):
                 del self._batches[name]
                 self._newest = None if self._newest is batch else self._newest
                 self._socket.unbind(f"ipc://{name}")
+                self._on_used()
 
     def _warn(self, sentence: str) -> None:
         if self._loop.time() >= self._quiet_until:
             self._quiet_until = self._loop.time() + LOG_EVERY_S
             _log.warning("%s", sentence)
-
-
-def end_connection(descriptor: int, local_names: Collection[object]) -> bool:
-    """Shut a connection down that libzmq holds, if its own end has one of these names; libzmq then sees it end."""
-    try:
-        copy = socket.socket(fileno=os.dup(descriptor))
-    except OSError:
-        return False  # it has ended already
-    with contextlib.closing(copy):
-        if copy.getsockname() not in local_names:
-            return False
-        with contextlib.suppress(OSError):  # the peer was faster
-            copy.shutdown(socket.SHUT_RDWR)
-    return True
-
-
-def _readable(descriptor: int) -> bool:
-    poller = select.poll()
-    poller.register(descriptor, select.POLLIN)
-    return bool(poller.poll(0))
-
-
-def _descriptors_free(count: int, of: int) -> bool:
-    """Whether so many can be opened now: told by opening them (copies of ``of``), whoever holds the others."""
-    held: list[int] = []
-    try:
-        for _ in range(count):
-            held.append(os.dup(of))  # noqa: PERF401 - what was opened before the failure must be closed
-    except OSError:
-        return False
-    finally:
-        for descriptor in held:
-            os.close(descriptor)
-    return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -28,7 +29,7 @@ HEARTBEAT_FAST_FOR_S: Final = 5.0
 
 MAX_PREFIXES_OF_PEER: Final = 256
 MAX_PREFIX_BYTES: Final = 128 * 1024
-"""Of all different prefixes together. ZeroMQ keeps about 40 bytes for each, and has no bound of its own: whoever
+"""Of all different prefixes together. ZeroMQ keeps about 50 bytes for each byte, and has no bound of its own: whoever
 subscribes to more is disconnected."""
 
 LOG_EVERY_S: Final = 60.0
@@ -83,11 +84,13 @@ class Publisher:
         self._own_context: Context | None = None
         self._socket: LoopSocket | None = None
         self._counts: dict[bytes, int] = {}
+        self._prefixes: list[bytes] = []  # those that are counted, sorted: a flood of them is looked through quickly
         self._failure: BaseException | None = None
         self._last_frame = -HEARTBEAT_FAST_FOR_S
         self._beat: asyncio.Task[None] | None = None
         self._beat_wanted = False
         self._beat_is_slow = False
+        self._review: asyncio.Handle | None = None
         self._published = 0
         self._odd_messages = 0
         self._dropped_peers = 0
@@ -117,6 +120,7 @@ class Publisher:
             },
             access=self._access,
             on_new=lambda connection: self._prefixes_of.pop(connection, None),
+            may_leave=lambda connection: not self._prefixes_of.get(connection),
         )
 
     def publish(self, topic: str, body: Mapping[str, Any]) -> None:
@@ -145,7 +149,10 @@ class Publisher:
     def listening(self, prefix: str) -> bool:
         """Whether somebody would receive a frame whose topic starts with ``prefix``, or is a beginning of it."""
         wanted = prefix.encode()
-        return any(held.startswith(wanted) or wanted.startswith(held) for held in self._counts)
+        if any(wanted[:length] in self._counts for length in range(len(wanted))):
+            return True
+        at = bisect_left(self._prefixes, wanted)
+        return at < len(self._prefixes) and self._prefixes[at].startswith(wanted)
 
     def counters(self) -> dict[str, int]:
         """Counts since the start.
@@ -173,6 +180,8 @@ class Publisher:
     async def close(self) -> None:
         """Stop the heartbeat, close the socket and remove its file. Safe to call twice."""
         self._stop_beat()
+        if self._review is not None:
+            self._review.cancel()
         if self._socket is not None:
             self._socket.close()
         if self._own_context is not None:
@@ -208,6 +217,13 @@ class Publisher:
             self._subscribed(prefix, connection)
         else:
             self._cancelled(prefix, connection)
+        if self._review is None:  # once for many: a flood of subscriptions must not cost others much time
+            self._review = asyncio.get_running_loop().call_soon(self._review_demand)
+
+    def _review_demand(self) -> None:
+        self._review = None
+        if self._failure is not None:
+            return
         self._on_demand()
         self._beat_wanted = self.listening("hb/")
         if self._beat_wanted:
@@ -218,6 +234,7 @@ class Publisher:
     def _subscribed(self, prefix: bytes, connection: int) -> None:
         if prefix not in self._counts:
             self._prefix_bytes += len(prefix)
+            insort(self._prefixes, prefix)
         self._counts[prefix] = self._counts.get(prefix, 0) + 1
         mine = self._prefixes_of[connection] = self._prefixes_of.get(connection, 0) + 1
         if mine > MAX_PREFIXES_OF_PEER or self._prefix_bytes > MAX_PREFIX_BYTES:
@@ -235,6 +252,7 @@ class Publisher:
         elif count == 1:
             del self._counts[prefix]
             self._prefix_bytes -= len(prefix)
+            del self._prefixes[bisect_left(self._prefixes, prefix)]
 
     def _drop(self, connection: int) -> None:
         """ZeroMQ takes the prefixes back when the connection has ended, and tells so."""

@@ -182,6 +182,8 @@ class Remote:
                         serving.result()
                         return
                     watching.result()
+                    _log.info("A key was withdrawn: all remote connections end; those whose keys stand may come again.")
+                    await self.close(DRAIN_S, for_good=False)
                 finally:
                     for task in (serving, watching):
                         task.cancel()
@@ -190,12 +192,12 @@ class Remote:
         finally:
             await self.close()
 
-    async def close(self, drain_s: float = 0.0) -> None:
+    async def close(self, drain_s: float = 0.0, *, for_good: bool = True) -> None:
         """Close both sockets; see ``CommandServer.close``. Safe to call twice."""
         server, self._server = self._server, None
         publisher, self._publisher = self._publisher, None
         if server is not None:
-            await server.close(drain_s)
+            await server.close(drain_s, for_good=for_good)
             self._before.update(server.counters())
         if publisher is not None:
             await publisher.close()
@@ -231,8 +233,6 @@ class Remote:
         return any(roles.get(key) != role for key, role in self._gate.keys_admitted().items())
 
     async def _open_anew(self) -> None:
-        _log.info("A key was withdrawn: all remote connections are ended, and those whose keys stand may come again.")
-        await self.close(DRAIN_S)
         self._gate.forget_keys()
         tries = 0
         while True:
@@ -240,7 +240,7 @@ class Remote:
                 self.open()
             except (SettingsError, PermissionsError) as error:
                 # A port that is not free yet, or no key left: nobody is let in until that has changed.
-                await self.close()
+                await self.close(for_good=False)
                 tries += 1
                 if tries == SAY_AFTER_TRIES:
                     _log.error("No other machine is let in: %s", error)

@@ -47,6 +47,10 @@ class Repeats:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def under_way(self) -> set[Work]:
+        """The work that has not ended yet."""
+        return {entry.work for entry in self._entries.values() if entry.ended_at is None}
+
     def find(self, key: str, method: str, params: Mapping[str, Any]) -> Work | None:
         """The work that was begun with this key; None when it is new, or too long ago.
 

@@ -10,13 +10,14 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import zmq
 
 from hudd.bus.activation import InheritedListener
+from hudd.bus.bad_frames import BadFrames
 from hudd.bus.repeats import Repeats, Work
 from hudd.bus.replies import Replies, outcome, refusal, stopping
 from hudd.bus.sockets import MAX_REQUEST_BYTES, REPLY_LINGER_MS, REPLY_QUEUE, REQUEST_QUEUE, Context, LoopSocket
@@ -33,9 +34,6 @@ BUSY_RETRY_MS: Final = 200
 
 CANCEL_S: Final = 2.0
 """How long ``close`` waits for handlers that were cancelled; the daemon has 5 s to stop."""
-
-LOG_EVERY_S: Final = 60.0
-"""Bad frames are logged once in so long, with the number of those in between."""
 
 _log = logging.getLogger(__name__)
 
@@ -58,24 +56,6 @@ class Request:
 
 
 Handler = Callable[[Request], Awaitable[Mapping[str, Any]]]
-
-
-@dataclass(slots=True)
-class _BadFrames:
-    """Logs the first bad frame, then at most one line in ``LOG_EVERY_S``."""
-
-    clock: Clock
-    quiet_until: float = field(default=float("-inf"))
-    held_back: int = 0
-
-    def log(self, sentence: str) -> None:
-        now = self.clock.monotonic()
-        if now < self.quiet_until:
-            self.held_back += 1
-            return
-        _log.warning("A frame on the command socket was refused (%d others since): %s", self.held_back, sentence)
-        self.quiet_until = now + LOG_EVERY_S
-        self.held_back = 0
 
 
 class CommandServer:
@@ -121,11 +101,12 @@ class CommandServer:
         self._repeats = Repeats(clock) if repeats is None else repeats
         self._replies = Replies(self._open_socket, clock, lambda: self._counters.update(lost_replies=1))
         self._per_peer: Counter[bytes] = Counter()  # whose handlers run; empty when none do
+        self._peer_at: dict[int, bytes] = {}  # by descriptor of the connection
         self._counters: Counter[str] = Counter(
             requests=0, ignored_requests=0, bad_frames=0, busy=0, expired=0, repeated=0, lost_replies=0
         )
-        self._bad_frames = _BadFrames(clock)
-        self._stopping = False
+        self._bad_frames = BadFrames(clock)
+        self._stopping = self._closed = False
         self._ended: asyncio.Future[None] | None = None
 
     def open(self) -> None:
@@ -152,6 +133,7 @@ class CommandServer:
             },
             access=self._access,
             inherited=self._inherited,
+            may_leave=lambda connection: not self._per_peer[self._peer_at.get(connection, b"")],
         )
 
     async def run(self) -> None:
@@ -167,16 +149,23 @@ class CommandServer:
         finally:
             await self.close()
 
-    async def close(self, drain_s: float = 0.0) -> None:
+    async def close(self, drain_s: float = 0.0, *, for_good: bool = True) -> None:
         """Stop. Requests in flight may end within ``drain_s``; the others are answered ``E_STATE``.
 
         New requests are refused from the first moment on. Safe to call twice.
+
+        Args:
+            drain_s: Seconds.
+            for_good: Whether the daemon stops. If not, work with a key goes on, so that its repeat finds the outcome.
         """
         self._stopping = True
+        if self._closed:
+            return
         if self._tasks and drain_s > 0:
             await asyncio.wait(self._tasks, timeout=drain_s)
         await asyncio.sleep(0)  # a request that came in this very moment starts, so that it can answer
-        left: set[asyncio.Task[Any]] = {*self._tasks, *self._work}
+        keyed = self._repeats.under_way()  # that of a server which was closed before, too
+        left: set[asyncio.Task[Any]] = self._tasks | (self._work | keyed if for_good else self._work - keyed)
         if self._replies.task is not None:
             left.add(self._replies.task)
         for task in left:
@@ -188,6 +177,7 @@ class CommandServer:
         if self._own_context is not None:
             self._own_context.term()
             self._own_context = None
+        self._closed = True
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
 
@@ -222,7 +212,8 @@ class CommandServer:
         if self._ended is not None and not self._ended.done():
             self._ended.set_exception(error)
 
-    def _on_message(self, frames: list[bytes], _connection: int) -> None:
+    def _on_message(self, frames: list[bytes], connection: int) -> None:
+        self._peer_at[connection] = frames[0]
         parts = split_envelope(frames)
         if parts is None or not parts[1]:
             self._bad("The message has no JSON frame after an empty one.")
@@ -375,6 +366,7 @@ class CommandServer:
                 answer(refusal(request_id, late))
         except asyncio.CancelledError:
             answer(stopping(request_id))
+            joined = joined or keyed  # its work may go on for a repeat, and is not waited for here
             raise
         finally:
             alarm.cancel()

@@ -15,8 +15,9 @@ from typing import Final
 import zmq
 
 from hudd.bus.activation import InheritedListener
-from hudd.bus.admission import Admission, PeerLimit, end_connection
+from hudd.bus.admission import Admission, PeerLimit
 from hudd.bus.crowd import Crowd
+from hudd.bus.descriptors import end_connection
 from hudd.bus.handshakes import Handshakes
 from hudd.errors import HuddError, PermissionsError
 from hudd.wire.table import MAX_FRAME_BYTES
@@ -71,8 +72,9 @@ def new_context() -> Context:
 class LoopSocket:
     """A bound ZeroMQ socket, read by a callback of the running event loop.
 
-    ZeroMQ's descriptor is edge-triggered: any call on the socket may use up the edge. So the state is read again after
-    every send, and reading goes on until nothing is left. Nothing here awaits, so no cancellation can lose a message.
+    ZeroMQ's descriptor is edge-triggered: any call on the socket may use up the edge, ``bind`` and ``unbind`` as well
+    as ``send``. So the state is read again after each of them, and reading goes on until nothing is left. Nothing here
+    awaits, so no cancellation can lose a message.
 
     Args:
         context: The context to open it in.
@@ -86,6 +88,8 @@ class LoopSocket:
         limit: How many peers it may have; None for what the descriptors of this process allow.
         on_new: Called with the descriptor of each new connection; the number may have been another's before.
         inherited: The listener of a local socket, when systemd made it.
+        may_leave: Says of a local connection that was quiet for long whether nothing is under way for it. Such a one is
+            ended where others wait; its client comes again.
 
     Raises:
         PermissionsError: The address is taken, or not one of this machine.
@@ -105,11 +109,13 @@ class LoopSocket:
         limit: PeerLimit | None = None,
         on_new: Callable[[int], object] = lambda _: None,
         inherited: InheritedListener | None = None,
+        may_leave: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self.place = place
         self._on_message = on_message
         self._on_failure = on_failure
         self._again: asyncio.Handle | None = None
+        self._reading = False
         self._loop = asyncio.get_running_loop()
         self._admission: Admission | None = None
         self._crowd: Crowd | None = None
@@ -124,7 +130,16 @@ class LoopSocket:
                 self._crowd = Crowd(self._socket, most.most, end=self.drop, handshakes=self._handshakes, on_new=on_new)
                 _bind(self._socket, place)
             else:
-                self._admission = Admission(self._socket, place, most, on_new, inherited, handshakes=self._handshakes)
+                self._admission = Admission(
+                    self._socket,
+                    place,
+                    most,
+                    on_new,
+                    inherited,
+                    handshakes=self._handshakes,
+                    on_used=self._look_again,
+                    may_leave=may_leave,
+                )
         except (zmq.ZMQError, HuddError):
             if self._crowd is not None:
                 self._crowd.close()
@@ -200,31 +215,41 @@ class LoopSocket:
         self._socket.close(linger=linger_ms)
 
     def _look_again(self) -> None:
-        if self._again is None and not self._socket.closed and self._readable():
+        if self._reading or self._again is not None or self._socket.closed:
+            return  # it is looked at anyway
+        if int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             self._again = self._loop.call_soon(self._read)
-
-    def _readable(self) -> bool:
-        return bool(int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
     def _read(self) -> None:
         if self._again is not None:
             self._again.cancel()
             self._again = None
+        self._reading = True
         try:
-            until = self._loop.time() + TURN_S
-            while self._loop.time() < until:
-                if self._socket.closed or not self._readable():
-                    return
-                frames = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
-                connection = _connection_of(frames[0])
-                door = self._admission or self._crowd
-                if door is not None and connection >= 0:
-                    door.spoke(connection)
-                self._on_message([frame.bytes for frame in frames], connection)
-            self._look_again()
+            if not self._read_for(TURN_S):
+                self._again = self._loop.call_soon(self._read)
         except BaseException as error:  # noqa: BLE001 - reported to the owner, who ends the daemon with it
             self._loop.remove_reader(self._descriptor)
             self._on_failure(error)
+        finally:
+            self._reading = False
+
+    def _read_for(self, turn_s: float) -> bool:
+        """Take messages; False when the time was up before all were taken."""
+        until = self._loop.time() + turn_s
+        while not self._socket.closed:
+            try:
+                frames = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:  # before it says so, ZeroMQ looks at all that has come
+                return True
+            connection = _connection_of(frames[0])
+            door = self._admission or self._crowd
+            if door is not None and connection >= 0:
+                door.spoke(connection)
+            self._on_message([frame.bytes for frame in frames], connection)
+            if self._loop.time() >= until:
+                return False
+        return True
 
 
 def _connection_of(frame: zmq.Frame) -> int:

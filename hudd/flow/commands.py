@@ -16,6 +16,7 @@ from hudd.flow.targets import snap_target
 from hudd.flow.waiters import Waiters
 from hudd.model import Question, Target
 from hudd.policy.facts import Facts, code_for
+from hudd.wire.codec import WrittenJson
 from hudd.wire.messages import Note, iso_time
 from hudd.wire.table import PROTOCOL_NEWEST, PROTOCOL_OLDEST, REPLAY_PAGE
 
@@ -36,11 +37,11 @@ class Request(Protocol):
 Handler = Callable[[Request], Awaitable[dict[str, Any]]]
 
 
-class NotesPage(Protocol):
-    """A page of replay."""
+class WrittenPage(Protocol):
+    """A page of replay, as it is sent."""
 
     @property
-    def notes(self) -> Sequence[Note]: ...
+    def notes(self) -> WrittenJson: ...
     @property
     def head(self) -> int: ...
     @property
@@ -54,7 +55,7 @@ class Store(Protocol):
 
     @property
     def stream(self) -> str: ...
-    async def notes_since(self, seq: int, *, topic_prefix: str = "note/", limit: int = 500) -> NotesPage: ...
+    async def written_since(self, seq: int, *, topic_prefix: str = "note/", limit: int = 500) -> WrittenPage: ...
     async def search(
         self,
         *,
@@ -328,7 +329,7 @@ class Commands:
         seq = int(request.params["seq"])
         stream = str(request.params.get("stream") or self._store.stream)
         other = stream != self._store.stream
-        page = await self._store.notes_since(
+        page = await self._store.written_since(
             0 if other else seq,
             topic_prefix=str(request.params.get("topic_prefix") or "note/"),
             limit=int(request.params.get("limit") or REPLAY_PAGE),
@@ -336,7 +337,7 @@ class Commands:
         return {
             "stream": self._store.stream,
             "fresh": other,
-            "notes": [note.to_json() for note in page.notes],
+            "notes": page.notes,
             "head": page.head,
             "oldest": page.oldest,
             "more": page.more,

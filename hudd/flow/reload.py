@@ -118,6 +118,7 @@ class Reload(Generic[L]):
         self._on_state = on_state
         self._one_at_a_time = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._waiting: asyncio.Task[dict[str, Any]] | None = None
         self.pending: dict[str, object] = {}
 
     def handlers(self) -> dict[str, Handler]:
@@ -131,12 +132,15 @@ class Reload(Generic[L]):
     async def reload(self, request: Request) -> dict[str, Any]:
         """What changed, and what became of each change. Done to its end even when the client leaves.
 
+        Whoever asks while one waits for its turn gets the outcome of that one: a flood of requests makes no queue.
+
         Raises:
             CommandError: The settings are wrong, and the old ones stay in force.
         """
         del request
         try:
-            return await asyncio.shield(self._start(self._reload()))
+            self._waiting = self._waiting or self._start(self._reload())
+            return await asyncio.shield(self._waiting)
         except SettingsError as error:
             raise CommandError("E_ARGS", UNCHANGED, hint="\n".join(error.problems)) from error
 
@@ -164,6 +168,7 @@ class Reload(Generic[L]):
 
     async def _reload(self) -> dict[str, Any]:
         async with self._one_at_a_time:
+            self._waiting = None  # from now on the file is read: who asks later may mean a newer one
             self._notify.reloading()
             try:
                 return await self._reload_once()

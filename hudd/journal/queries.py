@@ -87,6 +87,22 @@ def since(connection: sqlite3.Connection, stream: str, seq: int, topic_prefix: s
         topic_prefix: Only topics that start so.
         limit: At most so many.
     """
+    found = numbers_since(connection, seq, topic_prefix, limit)
+    return NotesPage(tuple(fetch(connection, stream, found.numbers)), found.head, found.oldest, found.more)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Which notes are on a page; see `NotesPage`."""
+
+    numbers: list[int]
+    head: int
+    oldest: int
+    more: bool
+
+
+def numbers_since(connection: sqlite3.Connection, seq: int, topic_prefix: str, limit: int) -> Numbers:
+    """The numbers of a page, see `since`."""
     limit = max(1, min(limit, REPLAY_PAGE))
     newest = heads(connection)
     topics = [topic for topic in newest if topic.startswith(topic_prefix)]
@@ -105,8 +121,8 @@ def since(connection: sqlite3.Connection, stream: str, seq: int, topic_prefix: s
     oldest = connection.execute("SELECT min(seq) FROM notes").fetchone()[0]
     # Below the highest number that was pruned only marked notes are left: no reader may take those for everything.
     gone = pruned_through(connection)
-    return NotesPage(
-        notes=tuple(fetch(connection, stream, numbers[:limit])),
+    return Numbers(
+        numbers[:limit],
         head=max((newest[topic] for topic in topics), default=0),
         oldest=max(oldest or 0, gone + 1 if gone else 0),
         more=len(numbers) > limit,
@@ -115,10 +131,15 @@ def since(connection: sqlite3.Connection, stream: str, seq: int, topic_prefix: s
 
 def fetch(connection: sqlite3.Connection, stream: str, numbers: Sequence[int]) -> list[Note]:
     """The notes with these numbers, in this order; a number that is gone is left out."""
+    return [_note(stream, row) for row in fetch_rows(connection, numbers)]
+
+
+def fetch_rows(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[tuple[Any, ...]]:
+    """As `fetch`, the rows: the columns from seq to timing_ms in the order of `insert_note`, without the topic."""
     marks = ",".join("?" * len(numbers))
     statement = f"SELECT {_COLUMNS} FROM notes WHERE seq IN ({marks})"  # noqa: S608 - only question marks are put in
     rows = {int(row[0]): row for row in connection.execute(statement, tuple(numbers))}
-    return [_note(stream, rows[number]) for number in numbers if number in rows]
+    return [rows[number] for number in numbers if number in rows]
 
 
 def _note(stream: str, row: tuple[Any, ...]) -> Note:

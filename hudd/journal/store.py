@@ -18,14 +18,14 @@ from typing import Any, Literal, Self, TypeVar
 
 from hudd.clock import Clock
 from hudd.errors import StorageError, WithheldError
-from hudd.journal import events, money, opening, queries, schema
+from hudd.journal import events, money, opening, pages, queries, schema
 from hudd.journal.ballast import Ballast, StorageGuard
 from hudd.journal.lanes import Job, Lane
 from hudd.journal.upkeep import Place, Upkeep
 from hudd.ledger.budget import Verdict
 from hudd.ledger.records import CostReport, MoneyFacts, Reservation, Settlement, Totals
 from hudd.model import UpstreamError
-from hudd.notes.records import NotesPage, PauseState
+from hudd.notes.records import NotesPage, PauseState, WrittenPage
 from hudd.wire.messages import Note
 from hudd.wire.table import REPLAY_PAGE
 
@@ -165,6 +165,19 @@ class Journal:
         def job(connection: sqlite3.Connection) -> NotesPage:
             with schema.snapshot(connection):
                 return queries.since(connection, self.stream, seq, topic_prefix, limit)
+
+        return await self._reader.run(job)
+
+    async def written_since(self, seq: int, *, topic_prefix: str = "note/", limit: int = REPLAY_PAGE) -> WrittenPage:
+        """As ``notes_since``, for whoever only sends it on: the rows become JSON without being read as notes.
+
+        Raises:
+            StorageError: The journal cannot be read.
+        """
+
+        def job(connection: sqlite3.Connection) -> WrittenPage:
+            with schema.snapshot(connection):
+                return pages.written_since(connection, self.stream, seq, topic_prefix, limit)
 
         return await self._reader.run(job)
 

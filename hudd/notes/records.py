@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hudd.wire.codec import WrittenJson
 from hudd.wire.messages import Note
 
 
@@ -20,6 +21,23 @@ class NotesPage:
     """
 
     notes: tuple[Note, ...]
+    head: int
+    oldest: int
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPage:
+    """A page as it is sent: nobody in the daemon reads its notes.
+
+    Attributes:
+        notes: As a JSON array.
+        head: See `NotesPage`, as the others.
+        oldest: The oldest number.
+        more: Whether another page follows.
+    """
+
+    notes: WrittenJson
     head: int
     oldest: int
     more: bool

@@ -275,9 +275,26 @@ def encode_request(request_id: RequestId, method: str, params: Mapping[str, Any]
     return data
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenJson:
+    """A part of a result that is written already.
+
+    Attributes:
+        text: One JSON value.
+    """
+
+    text: str
+
+
 def encode_result(request_id: RequestId, result: Mapping[str, Any]) -> bytes:
-    """Write a reply with a result."""
-    return encode_json({"jsonrpc": "2.0", "id": request_id, "result": result})
+    """Write a reply with a result; its fields may be `WrittenJson`, nothing within them."""
+    if not any(isinstance(value, WrittenJson) for value in result.values()):
+        return encode_json({"jsonrpc": "2.0", "id": request_id, "result": result})
+    fields = (
+        encode_json(name) + b":" + (value.text.encode() if isinstance(value, WrittenJson) else encode_json(value))
+        for name, value in result.items()
+    )
+    return b'{"jsonrpc":"2.0","id":' + encode_json(request_id) + b',"result":{' + b",".join(fields) + b"}}"
 
 
 def encode_error(

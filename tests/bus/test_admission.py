@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import os
 import resource
+import select
 import socket
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import zmq
 
-from hudd.bus import admission
+from hudd.bus import admission, last_words
 from hudd.bus.admission import Admission, PeerLimit
 from hudd.bus.sockets import LoopSocket, new_context
 from hudd.service.descriptors import ENOUGH, raise_descriptor_limit
@@ -40,7 +40,7 @@ def names(folder: Path) -> list[str]:
 class Door:
     """A ROUTER behind the admission, its messages, and raw and proper peers."""
 
-    def __init__(self, path: Path, limit: PeerLimit) -> None:
+    def __init__(self, path: Path, limit: PeerLimit, may_leave: Callable[[int], bool] = lambda _: False) -> None:
         self.path = path
         self.context = new_context()
         self.got: list[tuple[list[bytes], int]] = []
@@ -54,6 +54,7 @@ class Door:
             on_failure=self.failed.append,
             options={zmq.HANDSHAKE_IVL: HANDSHAKE_MS},
             limit=limit,
+            may_leave=may_leave,
         )
 
     def mute(self) -> int:
@@ -77,8 +78,10 @@ class Door:
 
 
 @asynccontextmanager
-async def door(folder: Path, most: int = 8, batch: int = 2) -> AsyncIterator[Door]:
-    there = Door(folder / "ctl.sock", PeerLimit(most, batch))
+async def door(
+    folder: Path, most: int = 8, batch: int = 2, may_leave: Callable[[int], bool] = lambda _: False
+) -> AsyncIterator[Door]:
+    there = Door(folder / "ctl.sock", PeerLimit(most, batch), may_leave)
     try:
         yield there
         assert not there.failed
@@ -136,6 +139,7 @@ async def test_who_is_in_and_says_nothing_has_to_leave_when_others_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever said something stays, however long it is silent then."""
+    monkeypatch.setattr(last_words, "SILENT_S", 0.3)
     monkeypatch.setattr(admission, "SILENT_S", 0.3)
     async with door(tmp_path) as there:
         spoken = there.dealer()
@@ -179,6 +183,52 @@ async def test_listeners_are_closed_when_their_peers_have_left(tmp_path: Path) -
         await await_until(lambda: open_descriptors() <= base + 3)
 
 
+async def test_a_message_is_read_that_came_while_a_listener_was_closed(tmp_path: Path) -> None:
+    """Closing one is a call on the socket, and uses up the edge that would tell of the message."""
+    async with door(tmp_path) as there:
+        with there.dealer() as good:
+            good.send(b"0")
+            await there.heard(b"0")
+            with there.dealer() as leaves:
+                leaves.send(b"1")
+                await there.heard(b"1")
+            its_door, descriptor = there.loop_socket._admission, there.loop_socket._descriptor
+            assert its_door is not None
+            # The loop does nothing meanwhile: the one has left and the other has asked before it looks.
+            assert its_door._monitor.poll(5000)
+            good.send(b"2")
+            assert select.select([descriptor], [], [], 5)[0]
+            its_door._take_events()
+            await there.heard(b"2")
+
+
+async def test_who_is_quiet_for_long_and_wants_nothing_gives_way_when_others_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(last_words, "IDLE_S", 0.2)
+    busy: set[int] = set()
+    async with door(tmp_path, may_leave=lambda connection: connection not in busy) as there:
+        peers = [there.dealer() for _ in range(7)]
+        for number, peer in enumerate(peers):
+            peer.setsockopt(zmq.RECONNECT_IVL, 60_000)
+            peer.send(b"%d" % number)
+            await there.heard(b"%d" % number)
+        busy.add(await there.heard(b"0"))
+        assert there.loop_socket.peers == 7
+        await asyncio.sleep(0.25)
+        assert there.loop_socket.peers == 7, "nobody waits, so nobody leaves"
+        monitors = [peer.get_monitor_socket(zmq.EVENT_DISCONNECTED) for peer in peers]
+        with there.dealer() as good:
+            good.send(b"good")
+            await there.heard(b"good")
+            left = [number for number, monitor in enumerate(monitors) if monitor.poll(0)]
+            assert left == [1], "the one that spoke longest ago, apart from the one that waits for an answer"
+        for peer, monitor in zip(peers, monitors, strict=True):
+            peer.disable_monitor()
+            monitor.close(linger=0)
+            peer.close()
+
+
 async def test_every_listener_is_for_this_user_only(tmp_path: Path) -> None:
     async with door(tmp_path) as there:
         inodes: set[int] = set()
@@ -199,26 +249,13 @@ async def test_nobody_is_let_in_while_descriptors_are_short(
 ) -> None:
     async with door(tmp_path) as there:
         free = False
-        monkeypatch.setattr(admission, "_descriptors_free", lambda _count, _of: free)
+        monkeypatch.setattr(admission, "descriptors_free", lambda _count, _of: free)
         with there.dealer() as good, caplog.at_level(logging.WARNING):
             good.send(b"good")
             await await_until(lambda: "too few free descriptors" in caplog.text)
             assert there.loop_socket.peers == 0
             free = True
             await there.heard(b"good")
-
-
-def test_free_descriptors_are_told_by_opening_them() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with Path(os.devnull).open("rb") as some:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
-        try:
-            before = open_descriptors()
-            assert admission._descriptors_free(20, some.fileno())
-            assert not admission._descriptors_free(300, some.fileno())
-            assert open_descriptors() == before
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_one_peer_can_be_dropped_and_no_other_connection(tmp_path: Path) -> None:

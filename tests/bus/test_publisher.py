@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 import zmq
 import zmq.asyncio
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hudd.bus.publisher import Publisher
+from hudd.clock import SystemClock
 from tests.fakes.bus import await_until
 from tests.fakes.clock import ManualClock
 
@@ -213,11 +216,11 @@ async def test_a_stalled_subscriber_loses_frames_and_delays_nobody(tmp_path: Pat
         healthy = there.subscriber("note/", queue=0)
         await there.heard(note=2)
         body = {"text": "x" * 2000}
+        numbers: list[int] = []
         for number in range(3000):
             there.publisher.publish("note/a/", {"n": number, **body})
-            if number % 20 == 0:
-                await asyncio.sleep(0.001)  # a pace that a reader can hold
-        numbers = [(await receive(healthy))[1]["n"] for _ in range(3000)]
+            if number % 20 == 19:  # the pace of a reader that reads at once
+                numbers += [(await receive(healthy))[1]["n"] for _ in range(20)]
         assert numbers == list(range(3000))
         got = 0
         while await stalled.poll(100):
@@ -244,3 +247,17 @@ async def test_publishing_nan_or_after_the_end_is_a_mistake_that_shows(tmp_path:
         await there.publisher.close()
         with pytest.raises(RuntimeError, match="not open"):
             there.publisher.publish("cost/", {})
+
+
+@given(st.sets(st.sampled_from(["", "h", "hb", "hb/", "hc", "note/", "note/a/", "note/b/", "notes", "é/"])))
+def test_who_listens_is_told_by_beginnings_both_ways(held: set[str]) -> None:
+    there = Publisher(Path("unused"), stream="s", instance="i", heads=dict, clock=SystemClock())
+    for number, prefix in enumerate(held):
+        there._subscribed(prefix.encode(), number)
+    gone = set(sorted(held)[::2])
+    for asked in ("hb/", "note/", "note/a/", "note/c/", "state/", "é/"):
+        assert there.listening(asked) == any(asked.startswith(one) or one.startswith(asked) for one in held)
+    for prefix in gone:
+        there._cancelled(prefix.encode(), 0)
+    for asked in ("hb/", "note/", "note/a/", "note/c/", "state/", "é/"):
+        assert there.listening(asked) == any(asked.startswith(one) or one.startswith(asked) for one in held - gone)

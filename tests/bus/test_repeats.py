@@ -17,6 +17,7 @@ from hudd.bus.server import CommandServer, Request
 from hudd.clock import Clock, SystemClock
 from hudd.errors import CommandError
 from hudd.wire.table import METHODS
+from tests.fakes.bus import await_until
 from tests.fakes.clock import ManualClock
 
 
@@ -189,3 +190,42 @@ def test_every_method_that_changes_something_takes_a_key() -> None:
     without = {m.name for m in METHODS if not m.effect}
     assert without >= reading
     assert all(name in reading or name.startswith(("notes.since", "notes.search", "notes.export")) for name in without)
+
+
+async def test_work_with_a_key_outlives_a_server_that_is_opened_anew_and_not_the_daemon(tmp_path: Path) -> None:
+    """As when the sockets for other machines are opened anew because a key was withdrawn."""
+    go, ended = asyncio.Event(), list[str]()
+
+    async def pause(request: Request) -> Mapping[str, Any]:
+        try:
+            await go.wait()
+        except asyncio.CancelledError:
+            ended.append(f"cancelled {request.params['why']}")
+            raise
+        ended.append(str(request.params["why"]))
+        return {"why": request.params["why"]}
+
+    clock, context = SystemClock(), zmq.asyncio.Context()
+    repeats = Repeats(clock)
+    servers = [CommandServer(tmp_path / f"{n}.sock", {"pause": pause}, clock=clock, repeats=repeats) for n in range(2)]
+    peers = [context.socket(zmq.DEALER) for _ in servers]
+    for number, (server, peer) in enumerate(zip(servers, peers, strict=True)):
+        server.open()
+        peer.connect(f"ipc://{tmp_path}/{number}.sock")
+    running = asyncio.create_task(servers[0].run())
+    await send(peers[0], idem="k", why="keyed")
+    await send(peers[0], why="plain", request_id=2)
+    await await_until(lambda: servers[0].in_flight() == 2)
+    await servers[0].close(0.05, for_good=False)
+    await running
+    assert ended == ["cancelled plain"]
+    await send(peers[1], idem="k", why="keyed", request_id=3)
+    await await_until(lambda: servers[1].counters()["repeated"] == 1)
+    go.set()
+    assert (await reply(peers[1]))["result"] == {"why": "keyed"}
+    go.clear()
+    await send(peers[1], idem="l", why="late", request_id=4)
+    await await_until(lambda: servers[1].in_flight() == 1)
+    await servers[1].close()
+    assert ended == ["cancelled plain", "keyed", "cancelled late"]
+    context.destroy(linger=0)

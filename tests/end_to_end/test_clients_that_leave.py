@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,18 @@ def reply(peer: zmq.Socket[Any]) -> dict[str, Any]:
         return json.loads(peer.recv_multipart()[-1])
 
 
-def test_the_other_gets_the_shared_note_and_repeats_run_once(tmp_path: Path) -> None:
+@pytest.fixture
+def context() -> Iterator[zmq.Context[Any]]:
+    """Closed with all its sockets, whatever becomes of the test."""
+    made: zmq.Context[Any] = zmq.Context()
+    yield made
+    made.destroy(linger=0)
+
+
+def test_the_other_gets_the_shared_note_and_repeats_run_once(tmp_path: Path, context: zmq.Context[Any]) -> None:
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     draw_page(pictures / "1.png", ["The only page"])
-    context: zmq.Context[Any] = zmq.Context()
     with DaemonProcess(tmp_path, screen_source=f"pictures:{pictures}", engine_answers="canned") as daemon:
         daemon.start().ready()
         first = second = ""
@@ -61,5 +69,4 @@ def test_the_other_gets_the_shared_note_and_repeats_run_once(tmp_path: Path) -> 
             assert paused[0] == paused[1], "the end of the pause moved"
             assert client.status()["counters"]["repeated"] == 1
             assert client.status()["peers"]["control"] >= 1
-        context.destroy(linger=0)
         assert daemon.stop() == 0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +18,9 @@ from hudd.flow.commands import Commands, Identity
 from hudd.flow.waiters import Waiters
 from hudd.journal.store import Journal
 from hudd.model import Question
-from hudd.notes.records import NotesPage
+from hudd.notes.records import WrittenPage
 from hudd.policy.facts import Facts
+from hudd.wire.codec import WrittenJson
 from hudd.wire.messages import Note, parse_time
 from hudd.wire.params import check_params
 from hudd.wire.table import METHOD_BY_NAME, METHODS, PROTOCOL_NEWEST, PROTOCOL_OLDEST
@@ -62,10 +64,11 @@ class FakeStore:
         await self._commit("resume")
         self.paused = None
 
-    async def notes_since(self, seq: int, *, topic_prefix: str = "note/", limit: int = 500) -> NotesPage:
+    async def written_since(self, seq: int, *, topic_prefix: str = "note/", limit: int = 500) -> WrittenPage:
         self.asked.append({"seq": seq, "topic_prefix": topic_prefix, "limit": limit})
         notes = tuple(n for n in self.notes if n.seq > seq)
-        return NotesPage(notes=notes[:limit], head=9, oldest=1, more=len(notes) > limit)
+        written = WrittenJson(json.dumps([note.to_json() for note in notes[:limit]]))
+        return WrittenPage(written, head=9, oldest=1, more=len(notes) > limit)
 
     async def search(self, **query: Any) -> list[Note]:
         self.asked.append(query)
@@ -553,7 +556,7 @@ async def test_a_page_continues_from_the_number_in_the_present_stream() -> None:
     house.store.notes = [make_note(seq=n) for n in (5, 6, 7)]
     for stream in ("s1", ""):
         page = await house.ask("notes.since", stream=stream, seq=5, topic_prefix="note/eDP-1/", limit=1)
-        assert [n["seq"] for n in page["notes"]] == [6]
+        assert [n["seq"] for n in json.loads(page["notes"].text)] == [6]
         assert (page["fresh"], page["more"], page["head"], page["oldest"]) == (False, True, 9, 1)
         assert house.store.asked[-1] == {"seq": 5, "topic_prefix": "note/eDP-1/", "limit": 1}
 
@@ -564,14 +567,14 @@ async def test_a_number_of_another_journal_begins_at_the_first_note() -> None:
     page = await house.ask("notes.since", stream="other", seq=99)
     assert page["fresh"] is True
     assert page["stream"] == "s1"
-    assert [n["seq"] for n in page["notes"]] == [1, 2]
+    assert [n["seq"] for n in json.loads(page["notes"].text)] == [1, 2]
 
 
 async def test_a_number_above_the_head_of_one_topic_is_not_fresh() -> None:
     # The consumer's number is of all topics, the head of those it asks for.
     page = await House().ask("notes.since", seq=500, topic_prefix="note/HDMI-1/")
     assert page["fresh"] is False
-    assert page["notes"] == []
+    assert page["notes"] == WrittenJson("[]")
 
 
 async def test_a_search_is_handed_on_and_times_are_read() -> None:

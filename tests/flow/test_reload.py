@@ -29,8 +29,9 @@ async def test_two_reloads_follow_each_other() -> None:
     room = Room()
     room.free.clear()
     room.next_ = read(20)
-    first, second = asyncio.create_task(room.ask()), asyncio.create_task(room.ask())
+    first = asyncio.create_task(room.ask())
     await asyncio.to_thread(room.reading.wait)
+    second = asyncio.create_task(room.ask())
     await settle()
     assert room.log == ["reloading"]
     room.free.set()
@@ -38,6 +39,22 @@ async def test_two_reloads_follow_each_other() -> None:
     room.next_ = read(16)
     await second
     assert [line for line in room.log if line in ("reloading", "ready")] == ["reloading", "ready"] * 2
+
+
+async def test_a_flood_of_requests_makes_no_queue() -> None:
+    room = Room()
+    room.free.clear()
+    room.next_ = read(20)
+    first = asyncio.create_task(room.ask())
+    await asyncio.to_thread(room.reading.wait)
+    flood = [asyncio.create_task(room.ask()) for _ in range(50)]
+    await settle()
+    for asking in flood[:49]:
+        asking.cancel()
+    room.free.set()
+    await first
+    assert await flood[49], "who stayed gets an answer"
+    assert room.log.count("reloading") == 2
 
 
 async def test_a_client_that_leaves_does_not_stop_it() -> None:

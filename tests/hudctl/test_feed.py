@@ -169,9 +169,21 @@ def test_another_protocol_is_told(tmp_path: Path) -> None:
 def test_a_streaming_feed_greets_each_daemon_once(tmp_path: Path) -> None:
     with ThreadedDaemon(tmp_path) as daemon, Feed(runtime_dir=tmp_path, window=42, streaming=True) as feed:
         settled(feed)
-        wait_until(lambda: bool(daemon.daemon.greeted))
+        wait_until(lambda: feed.get(0.01) is None and bool(daemon.daemon.greeted))
         assert (daemon.daemon.greeted[0]["window"], daemon.daemon.greeted[0]["streaming"]) == (42, True)
+        assert feed.get(0.1) is None
         assert len(daemon.daemon.greeted) == 1
+
+
+def test_a_feed_whose_commands_come_through_later_greets_then(tmp_path: Path) -> None:
+    with ThreadedDaemon(tmp_path) as daemon, Feed(runtime_dir=tmp_path, streaming=True) as feed:
+        commands = feed._link._control
+        commands.disconnect(f"ipc://{tmp_path}/ctl.sock")  # as if that connection were made after the welcome
+        settled(feed)
+        assert feed.get(0.1) is None
+        assert not daemon.daemon.greeted
+        commands.connect(f"ipc://{tmp_path}/ctl.sock")
+        wait_until(lambda: feed.get(0.01) is None and bool(daemon.daemon.greeted))
 
 
 def test_no_daemon_is_told_unless_the_feed_may_wait(tmp_path: Path) -> None:

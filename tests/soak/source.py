@@ -62,7 +62,7 @@ class Source:
     async def _since(self, request: Request) -> Mapping[str, Any]:
         asked = request.params
         other = asked.get("stream") not in (None, "", self._journal.stream)
-        page = await self._journal.notes_since(
+        page = await self._journal.written_since(
             0 if other else int(asked["seq"]),
             topic_prefix=str(asked.get("topic_prefix") or "note/"),
             limit=int(asked.get("limit") or 500),
@@ -70,7 +70,7 @@ class Source:
         return {
             "stream": self._journal.stream,
             "fresh": other,
-            "notes": [note.to_json() for note in page.notes],
+            "notes": page.notes,
             "head": page.head,
             "oldest": page.oldest,
             "more": page.more,

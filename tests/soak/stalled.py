@@ -17,6 +17,8 @@ import psutil
 import zmq
 
 from tests.bench.rows import NO_BAR, Row
+from tests.soak.dose import part_of
+from tests.soak.hostile import busy
 from tests.soak.subscribers import Subscriber, in_python
 
 NOTES, RATE = 180_000, 500
@@ -74,6 +76,7 @@ def _stand_still(stack: ExitStack, folder: Path, count: int) -> Subscriber:
     stack.callback(context.destroy, linger=0)
     for _ in range(STALLED - 1):
         sub = context.socket(zmq.SUB)
+        stack.callback(sub.close, linger=0)  # and so it is held: nobody else does, and it would be closed at once
         sub.setsockopt(zmq.RCVHWM, 1)
         sub.subscribe("note/")
         sub.connect(f"ipc://{folder}/notes.sock")
@@ -82,8 +85,9 @@ def _stand_still(stack: ExitStack, folder: Path, count: int) -> Subscriber:
     return feed
 
 
-def run_stalled(folder: Path, *, count: int) -> list[Row]:
-    """Let so many notes pass; returns a row per sentence."""
+def run_stalled(folder: Path, *, dose: float) -> list[Row]:
+    """Let a share of the notes pass; returns a row per sentence."""
+    count = part_of(NOTES, dose)
     folder.chmod(0o700)
     with ExitStack() as stack:
         command = [sys.executable, "-m", "tests.soak.source", str(folder), str(RATE)]
@@ -119,7 +123,10 @@ def run_stalled(folder: Path, *, count: int) -> list[Row]:
     wrong = sum(b != a + 1 for a, b in pairwise(numbers)) + abs(len(numbers) - count)
     return [
         Row("stalled: memory of the daemon's side", (most - base) / 1e6, GROWTH_MB, "MB", how),
-        Row("stalled: age of a note at another subscriber, p99", _p99(ages), OTHERS_MS + late_ms, "ms", beside),
+        busy(
+            Row("stalled: age of a note at another subscriber, p99", _p99(ages), OTHERS_MS + late_ms, "ms", beside),
+            dose,
+        ),
         Row("stalled: age of a note, median", sorted(ages)[len(ages) // 2], NO_BAR, "ms", beside),
         Row("stalled: caught up after", caught_up_s, CATCH_UP_S, "s", f"{count:,} notes, {len(numbers):,} handled"),
         Row("stalled: notes lost, doubled or out of order", wrong, 0, "", f"{numbers[:1]} to {numbers[-1:]}"),
