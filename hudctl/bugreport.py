@@ -31,7 +31,13 @@ SCHEMA: Final = 1
 ASK_S: Final = 5.0
 LOG_LINES: Final = 1000
 LOG_BYTES: Final = 512_000
-_PERSONAL: Final = ("notes.instructions", "realtime.safety_identifier", "realtime.organization", "realtime.project")
+_PERSONAL: Final = (
+    "notes.instructions",
+    "realtime.key_command",
+    "realtime.organization",
+    "realtime.project",
+    "realtime.safety_identifier",
+)
 _OWN_LOGS: Final = ("Library/Logs/hudd", ".local/state/hudd/log")
 _LINE: Final = re.compile(r"^\d{4}-\d\d-\d\d[ T]\S+ (\w+) ")
 ABOUT: Final = """A report of hudd, made by hudctl bugreport.

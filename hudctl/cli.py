@@ -138,6 +138,7 @@ def _add_first_aid(add: Callable[..., argparse.ArgumentParser]) -> None:
     where = setup.add_mutually_exclusive_group()
     where.add_argument("--key-file", metavar="FILE", help="take the key from this file and keep it there")
     where.add_argument("--key-stdin", action="store_true", help="take the key from standard input")
+    setup.add_argument("--keyring", action="store_true", help="keep the key in the desktop's keyring, not in a file")
     setup.add_argument("--install-service", action="store_true", help="let the system start hudd")
     setup.add_argument("--yes", action="store_true", help="ask nothing; take what is given, else the defaults")
 

@@ -47,6 +47,12 @@ _TROUBLES: Final[Mapping[str, tuple[str, ...]]] = {
     "remote_peers_ended": ("connection too many from other machines", "connections too many from other machines"),
 }
 _ROLLOVERS: Final[Mapping[str, str]] = {"stopped": ", but the session after this one was refused"}
+_WHOLE_ONLY: Final[Mapping[str, str]] = {
+    "cap": "a money cap is near",
+    "price": "the model's price is unknown; name one in [cost] prices_file",
+    "pace": "the pace of [cost] spares no money for it now",
+}
+"""Why text may be too small to read; the other reasons are a person's choice, or none is too small."""
 _ENGINES: Final = {"local": "the embedded engine", "service": "the service"}
 
 
@@ -172,6 +178,8 @@ def _capture_rows(status: Mapping[str, Any]) -> list[_Row]:
             text += f", looked {span(source['looked_s_ago'])} ago"
         reason = line(source.get("last_reason"))
         rows.append(("", f"{text}: {reason}" if reason else text, None))
+        if left_out := _WHOLE_ONLY.get(line(source.get("whole_only"))):
+            rows.append(("", f"no picture of a part beside the whole: {left_out}", None))
     return rows
 
 

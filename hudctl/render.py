@@ -36,13 +36,13 @@ __all__ = [
     "money",
     "render_config",
     "render_cost",
-    "render_delta",
     "render_errors",
     "render_estimate",
     "render_note",
     "render_notes",
     "render_snap_footer",
     "render_status",
+    "render_versions",
     "span",
 ]
 
@@ -107,11 +107,6 @@ def render_notes(
     return "\n".join(lines)
 
 
-def render_delta(text: object) -> str:
-    """A piece of a note that is being written; not wrapped, as more will follow on its line."""
-    return clean(text)
-
-
 def render_snap_footer(
     note: Mapping[str, Any], *, colour: bool = False, width: int = 80, zone: tzinfo | None = None
 ) -> str:
@@ -140,6 +135,24 @@ def _took(total_ms: float | None) -> str:
     if total_ms is None:
         return ""
     return span(total_ms / 1000) if total_ms >= 100 else f"{max(1, round(total_ms))} ms"
+
+
+def render_versions(body: Mapping[str, Any], *, width: int = 80) -> str:
+    """The versions of hudctl and of the running hudd, and what to do after an upgrade."""
+    own, daemon = line(body.get("hudctl")), mapping(body.get("hudd"))
+    oldest, newest = body["protocol"]
+    rows = [f"hudctl {own} (protocol {line(oldest)} to {line(newest)})"]
+    if not daemon:
+        return "\n".join([*rows, "hudd is not running"])
+    version = line(daemon.get("version"))
+    rows.append(f"hudd {version} (pid {line(daemon.get('pid', '?'))})")
+    if version != own:
+        rows += wrap(
+            f"The hudd that runs is another version than this hudctl; they understand each other. After an upgrade "
+            f"restart it when it suits you, which makes it {own}: hudctl service restart",
+            width,
+        )
+    return "\n".join(rows)
 
 
 def render_config(

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
-from hudctl.console import print_json, tell
+from hudctl.console import print_json, tell, width
 from hudctl.errors import HudctlError, NotRunningError, UsageError
 from hudctl.service_plan import Change, Plan, Run
+from hudctl.words import wrap
 from hudd.wire import table
 from hudd.wire.endpoints import EndpointError
 
@@ -122,7 +123,7 @@ def _carry_out(plan: Plan, arguments: argparse.Namespace) -> int:
         print_json({"schema": SCHEMA, "changed": bool(done), "steps": [step.to_json() for step in done]})
     else:
         for sentence in plan.outcome:
-            print(sentence)
+            print("\n".join(wrap(sentence, width() if sys.stdout.isatty() else 0)))
     for sentence in plan.notes:
         tell(f"hudctl: {sentence}")
     return table.EXIT_OK

@@ -19,6 +19,8 @@ from hudd.wire.endpoints import state_dir
 UNIT: Final = "hudd.service"
 SOCKET: Final = "hudd-ctl.socket"
 PACKAGED: Final = Path("/usr/lib/systemd/user") / UNIT
+OF_PACKAGE: Final = "/usr/lib/hudd/"
+_LOGIN: Final = "default.target"
 MOVES: Final = ("HUDD_CONFIG", "HUDD_STATE_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME")
 """Variables that move hudd's files; what the service is to use must stand in its unit."""
 
@@ -70,29 +72,32 @@ class Systemd:
         if self._environ.get("HUDD_RUNTIME_DIR"):
             raise UsageError("The service makes its own runtime folder; unset HUDD_RUNTIME_DIR and try again.")
         version = self._version()
+        packaged = self._takes_packaged()
         plan = Plan()
-        self._plan_unit(plan, version)
+        if not packaged:
+            self._plan_unit(plan, version)
         self._plan_drop_ins(plan, arguments)
         enabled, other = (SOCKET, UNIT) if arguments.on_demand else (UNIT, SOCKET)
         plan.steps.append(self._systemctl("daemon-reload"))
         plan.steps.append(self._systemctl("disable", "--now", SOCKET, may_fail=True) if other == SOCKET else
                           self._systemctl("disable", UNIT, may_fail=True))  # fmt: skip
         plan.steps.append(self._systemctl("enable", enabled))
+        if packaged and enabled == UNIT and self._target() == _LOGIN:
+            plan.steps.append(self._systemctl("add-wants", _LOGIN, UNIT))  # the package's unit names the other target
         if not arguments.no_start:
             plan.steps.append(self._systemctl("restart", enabled))
         begun = "It starts with the first snap." if arguments.on_demand else "It runs."
-        plan.outcome.append(f"Installed {self.folder / UNIT}. {'' if arguments.no_start else begun}".strip())
+        done = f"Enabled {PACKAGED}." if packaged else f"Installed {self.folder / UNIT}."
+        plan.outcome.append(done if arguments.no_start else f"{done} {begun}")
         return plan
 
     def _plan_unit(self, plan: Plan, version: int) -> None:
         path = self.folder / UNIT
-        command = hudd_command()
-        if command[0].startswith("/usr/lib/hudd/") and PACKAGED.is_file() and not path.exists():
-            return  # the package's own unit is the right one
         _refuse_foreign(path)
         state = str(state_dir(self._environ))
-        moved = {name: self._environ[name] for name in MOVES if self._environ.get(name)}
-        unit = text.service_unit(command, state=state, environment=moved, version=version, wanted_by=self._target())
+        unit = text.service_unit(
+            hudd_command(), state=state, environment=self._moved(), version=version, wanted_by=self._target()
+        )
         plan.steps.append(Change(path, unit))
 
     def _plan_drop_ins(self, plan: Plan, arguments: argparse.Namespace) -> None:
@@ -119,7 +124,7 @@ class Systemd:
     def uninstall(self) -> Plan:
         """Stop, disable and remove what `install` made; what a person wrote stays."""
         ours = [path for path in self._files() if _is_ours(path)]
-        if not ours:
+        if not ours and not (self._takes_packaged() and self._is_enabled()):
             raise HudctlError(
                 "There is no service of hudctl to uninstall.",
                 hint=f"A unit of your own is yours to remove: {self.folder / UNIT}"
@@ -131,10 +136,12 @@ class Systemd:
             plan.steps.append(self._systemctl("disable", "--now", SOCKET, may_fail=True))
         plan.steps.append(self._systemctl("disable", "--now", UNIT, may_fail=True))
         plan.steps += [Change(path, None) for path in ours]
-        plan.steps.append(RemoveEmpty(self.drop_ins))
+        plan.steps += [RemoveEmpty(path) for path in (self.drop_ins, self.folder, self.folder.parent)]
         plan.steps.append(self._systemctl("daemon-reload", may_fail=True))
         plan.steps.append(self._systemctl("reset-failed", UNIT, may_fail=True))
-        plan.outcome.append("The service is uninstalled. Notes and settings stay.")
+        settings = self._environ.get("HUDD_CONFIG") or self.folder.parents[1] / "hudd"
+        kept = f"{state_dir(self._environ)} and {settings}"
+        plan.outcome.append(f"The service is uninstalled. Notes and settings stay in {kept}.")
         own = [path for path in self._files() if path not in ours]
         if own:
             plan.notes.append(f"What you wrote yourself stays: {', '.join(map(str, own))}")
@@ -193,6 +200,17 @@ class Systemd:
     def _is_on_demand(self) -> bool:
         return (self.folder / SOCKET).exists()
 
+    def _takes_packaged(self) -> bool:
+        """Whether the Debian package's unit is right: for its own hudd, with its files at their usual places."""
+        of_package = hudd_command()[0].startswith(OF_PACKAGE) and PACKAGED.is_file()
+        return of_package and not self._moved() and not (self.folder / UNIT).exists()
+
+    def _moved(self) -> dict[str, str]:
+        return {name: self._environ[name] for name in MOVES if self._environ.get(name)}
+
+    def _is_enabled(self) -> bool:
+        return self._run(["systemctl", "--user", "is-enabled", UNIT]).returncode == 0
+
     def _check_installed(self) -> None:
         if not (self.folder / UNIT).exists() and not PACKAGED.exists():
             raise NotRunningError("hudd is not installed as a service.", hint="Do it with: hudctl service install")
@@ -211,7 +229,7 @@ class Systemd:
         """A window manager that never reaches graphical-session.target would never start what that target wants."""
         session = "graphical-session.target"
         done = self._run(["systemctl", "--user", "is-active", session])
-        return session if done.returncode == 0 else "default.target"
+        return session if done.returncode == 0 else _LOGIN
 
 
 def _is_ours(path: Path) -> bool:

@@ -7,11 +7,11 @@ settings name it, and both are put in place at once or not at all.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from getpass import getpass
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -20,7 +20,8 @@ from hudctl.console import colours, print_json, tell, width
 from hudctl.doctor import child_environment, own_checks, read_settings, render_line
 from hudctl.doctor_words import Line
 from hudctl.errors import HudctlError, UsageError
-from hudctl.setup_files import KEY_NAME, changed_text, check_key_file, checked_key, read_text, what_to_add, write_whole
+from hudctl.setup_files import Value, changed_text, read_text, what_to_add, write_whole
+from hudctl.setup_key import choose_key
 from hudctl.words import Look, line, objects
 from hudd.wire import table
 from hudd.wire.endpoints import how_to_start
@@ -28,12 +29,23 @@ from hudd.wire.endpoints import how_to_start
 SCHEMA: Final = 1
 SERVICE_S: Final = 60.0
 Use = Literal["local", "service"]
-_LONGEST_STDIN: Final = 8192
 
 
 @dataclass(slots=True)
-class _Setup:
-    """What is known and what was done."""
+class Setup:
+    """What is known and what was done.
+
+    Attributes:
+        arguments: The flags.
+        quiet: Whether only JSON is printed.
+        asks: Whether there is a person to ask.
+        config: The settings file.
+        settings: ``section.key`` → value in force.
+        origins: ``section.key`` → where it came from.
+        done: Sentences of what was changed.
+        checks: What was looked at.
+        failed: Whether something did not work.
+    """
 
     arguments: argparse.Namespace
     quiet: bool
@@ -46,6 +58,7 @@ class _Setup:
     failed: bool = False
 
     def say(self, text: str = "") -> None:
+        """A sentence for a person."""
         if not self.quiet:
             print(text, flush=True)
 
@@ -61,6 +74,7 @@ class _Setup:
             self.say(f"Please answer with one of {', '.join(choices.lower())}.")
 
     def value(self, name: str) -> Any:
+        """Of ``section.key``."""
         return self.settings.get(name, "")
 
 
@@ -70,11 +84,15 @@ def setup(arguments: argparse.Namespace) -> int:
     asks = not arguments.yes and not quiet
     if asks and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("setup asks questions, and this is no terminal; answer them by flags: --use … --yes.")
-    if arguments.use == "local" and (arguments.key_file or arguments.key_stdin):
-        raise UsageError("The local engine needs no key; leave out --key-file and --key-stdin, or take --use service.")
+    if arguments.use == "local" and (arguments.key_file or arguments.key_stdin or arguments.keyring):
+        raise UsageError(
+            "The local engine needs no key; leave out --key-file, --key-stdin and --keyring, or take --use service."
+        )
+    if arguments.key_file and arguments.keyring:
+        raise UsageError("--key-file leaves the key in its file; to put it into the keyring: --keyring --key-stdin.")
     if not asks and arguments.use is None:
         raise UsageError("Without questions it must be said who answers: --use local or --use service.")
-    run = _Setup(arguments, quiet, asks)
+    run = Setup(arguments, quiet, asks)
     try:
         _steps(run)
     except (KeyboardInterrupt, EOFError):
@@ -85,15 +103,13 @@ def setup(arguments: argparse.Namespace) -> int:
     return table.EXIT_FAILED if run.failed else table.EXIT_OK
 
 
-def _steps(run: _Setup) -> None:
+def _steps(run: Setup) -> None:
     _read(run)
     _look(run)
     use = _choose(run)
-    values: dict[str, str] = {"use": use}
+    values: dict[str, Value] = {"use": use}
     if use == "service":
-        kept = _key(run)
-        if kept is not None:
-            values["key_file"] = kept
+        values |= choose_key(run)
     _write(run, values)
     _try(run, use)
     _service(run)
@@ -114,7 +130,7 @@ def _what_next() -> str:
     return "hudd runs; to take this up restart it: systemctl --user restart hudd, or end it and start it again."
 
 
-def _read(run: _Setup) -> None:
+def _read(run: Setup) -> None:
     told = read_settings()
     problems = [str(problem) for problem in told.get("problems", ())]
     if problems:
@@ -127,7 +143,7 @@ def _read(run: _Setup) -> None:
     run.origins = {str(row["name"]): str(row["origin"]) for row in rows}
 
 
-def _look(run: _Setup) -> None:
+def _look(run: Setup) -> None:
     """Find the display, and tell what else is in the way."""
     run.say("Looking at this machine; no picture is kept.")
     wanted = ("libraries", "display", "reading", "disk", "folder")
@@ -136,12 +152,12 @@ def _look(run: _Setup) -> None:
             _show(run, found)
 
 
-def _show(run: _Setup, found: Line) -> None:
+def _show(run: Setup, found: Line) -> None:
     run.checks.append(found)
     run.say(render_line(found, Look(colours(), width())))
 
 
-def _choose(run: _Setup) -> Use:
+def _choose(run: Setup) -> Use:
     host = urlsplit(str(run.value("realtime.url"))).hostname or "the service"
     cap = run.value("cost.cap_day_usd")
     run.say(
@@ -169,47 +185,7 @@ Who writes the notes?
     return "service" if answer == "s" else "local"
 
 
-def _key(run: _Setup) -> str | None:
-    """Where the key is kept from now on, as the settings write it; None when it stays where it is found already."""
-    home = run.config.parent / KEY_NAME
-    if run.arguments.key_file:
-        path = Path(os.path.abspath(Path(run.arguments.key_file).expanduser()))  # noqa: PTH100 - a link stays one
-        check_key_file(path)
-        return _short(path)
-    if run.arguments.key_stdin:
-        return _kept(run, home, sys.stdin.read(_LONGEST_STDIN))
-    found = next((row for row in own_checks("--service") if row["name"] == "key"), None)
-    if found is not None and found["state"] != "failure":
-        run.say(line(found["cause"]))
-        if not run.asks or run.ask("Keep that key?", "Yn") == "y":
-            return None
-    if not run.asks:
-        raise UsageError("There is no key yet; give one by --key-file FILE or --key-stdin.")
-    run.say(f"The key is kept in {home}, which only you may read (mode 0600). It is not shown while you type.")
-    while True:
-        try:
-            return _kept(run, home, getpass("Key: "))
-        except UsageError as error:
-            run.say(error.message)
-
-
-def _kept(run: _Setup, path: Path, text: str) -> str:
-    key = checked_key(text)
-    write_whole(path, f"{key}\n", private=True)
-    run.done.append(f"The key is in {path} (mode 0600).")
-    if not key.startswith("sk-") and str(run.value("realtime.url")).startswith("wss://api.openai.com/"):
-        run.say(
-            "This key does not look like one of OpenAI's, which begin with sk-; hudctl doctor tells whether it works."
-        )
-    return _short(path)
-
-
-def _short(path: Path) -> str:
-    home = os.environ.get("HOME", "").rstrip("/")
-    return f"~{str(path)[len(home) :]}" if home and str(path).startswith(f"{home}/") else str(path)
-
-
-def _write(run: _Setup, values: dict[str, str]) -> None:
+def _write(run: Setup, values: dict[str, Value]) -> None:
     """Only what differs, in a person's own file as it is written."""
     same = all(
         run.value(f"realtime.{key}") == value and run.origins.get(f"realtime.{key}") in ("file", "default")
@@ -232,14 +208,14 @@ def _write(run: _Setup, values: dict[str, str]) -> None:
     if problems:
         write_whole(run.config, before, private=False)
         raise HudctlError(f"The settings did not take it, so they are as before: {' '.join(problems)}")
-    told = ", ".join(f"{key} = {value!r}" for key, value in values.items())
+    told = ", ".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items())
     run.done.append(f"[realtime] {told} stands in {run.config}; nothing else in it was changed.")
     for key in values:
         if (name := f"HUDD_REALTIME_{key.upper()}") in os.environ:
             run.say(f"But {name} is set in this environment and goes before the file; unset it.")
 
 
-def _try(run: _Setup, use: Use) -> None:
+def _try(run: Setup, use: Use) -> None:
     run.say("\nTrying it; this is free.")
     for found in own_checks("--engine"):
         _show(run, found)
@@ -250,7 +226,7 @@ def _try(run: _Setup, use: Use) -> None:
                 _show(run, found)
 
 
-def _service(run: _Setup) -> None:
+def _service(run: Setup) -> None:
     from hudctl.verbs import VERBS  # noqa: PLC0415 - loads what the verbs need
 
     if "service" not in VERBS:

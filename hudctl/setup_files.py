@@ -1,4 +1,4 @@
-"""Changes two values of a person's settings file and nothing else, and keeps a key in a private file."""
+"""Changes a few values of a person's settings file and nothing else, and keeps a key in a private file."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 from hudctl.errors import HudctlError, UsageError
 
+Value: TypeAlias = str | bool | list[str]
+"""Of a key of the settings: JSON writes each of these as TOML does."""
 KEY_NAME: Final = "realtime-key"
 _SECTION: Final = re.compile(r"^\s*\[\s*([A-Za-z0-9_.\"'\- ]+?)\s*\]\s*(?:#.*)?$")
 _LONGEST_KEY: Final = 4096
 
 
-def changed_text(text: str, values: Mapping[str, str]) -> str | None:
+def changed_text(text: str, values: Mapping[str, Value]) -> str | None:
     """The settings with some keys of ``[realtime]`` set; comments, order and all else stay as they are.
 
     Args:
         text: Of the file, or ''.
-        values: Key → text.
+        values: Key → value.
 
     Returns:
         None when it cannot be done without doubt, for instance because the section is written as an inline table.
@@ -51,7 +53,7 @@ def _table(document: Mapping[str, Any]) -> dict[str, Any]:
     return dict(cast("dict[str, Any]", found)) if isinstance(found, dict) else {}
 
 
-def _set(rows: list[str], key: str, value: str) -> None:
+def _set(rows: list[str], key: str, value: Value) -> None:
     """Replace the key's line, or put one below the commented default, or below the section's head, or at the end."""
     made = f"{key} = {json.dumps(value, ensure_ascii=False)}\n"
     names = {number: found[1].strip() for number, row in enumerate(rows) if (found := _SECTION.match(row))}
@@ -65,14 +67,14 @@ def _set(rows: list[str], key: str, value: str) -> None:
     commented = re.compile(rf"^\s*#\s*{key}\s*=")
     for number in range(start + 1, end):
         if assigned.match(rows[number]):
-            comment = re.search(r"[\"']\s*(#.*)$", rows[number])
+            comment = re.search(r"(?:[\"'\]]|true|false)\s*(#.*)$", rows[number])
             rows[number] = f"{made.rstrip()}  {comment[1]}\n" if comment else made
             return
     below = next((n for n in range(start + 1, end) if commented.match(rows[n])), start)
     rows.insert(below + 1, made)
 
 
-def what_to_add(values: Mapping[str, str]) -> str:
+def what_to_add(values: Mapping[str, Value]) -> str:
     """The lines that a person must write, where we may not."""
     rows = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
     return "\n".join(["[realtime]", *rows])

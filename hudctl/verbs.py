@@ -15,6 +15,7 @@ from hudctl.client import Client
 from hudctl.console import colours, now_local, print_json, tell, width, window
 from hudctl.errors import HudctlError, UsageError
 from hudctl.first_use import saying_first_use
+from hudctl.flowing import Flow
 from hudctl.waiting import awaited, connection_hindrance, sending_hindrance
 from hudd.wire import table
 from hudd.wire.messages import Note
@@ -51,10 +52,11 @@ def _range(arguments: argparse.Namespace) -> tuple[float | None, float | None]:
 def snap(arguments: argparse.Namespace) -> int:
     """The text streams while it is written; the reply is the committed note."""
     streamed: list[str] = []
+    flow = Flow(width() if sys.stdout.isatty() else 0)
 
     def show(piece: str) -> None:
         streamed.append(piece)
-        print(piece, end="", flush=True)
+        print(flow.push(piece), end="", flush=True)
 
     # A terminal that shows the note is not news: its window is ignored while this runs.
     asking = Client(timeout_s=arguments.timeout, window=window(), streaming=True, may_start=True)
@@ -69,10 +71,10 @@ def snap(arguments: argparse.Namespace) -> int:
                 note = client.snap(arguments.monitor, show, region=arguments.region, window=arguments.window)
         finally:
             if streamed:
-                print(flush=True)
+                print(flow.end(), flush=True)
         if "".join(streamed).strip() != note.text.strip():
-            print(note.text)
-        print(render.render_snap_footer(note.to_json(), colour=colours()), file=sys.stderr)
+            print(flow.whole(note.text))
+        print(render.render_snap_footer(note.to_json(), colour=colours(), width=width()), file=sys.stderr)
     return table.EXIT_OK
 
 
@@ -319,9 +321,7 @@ def show_version(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(body)
     else:
-        print(f"hudctl {body['hudctl']} (protocol {table.PROTOCOL_OLDEST} to {table.PROTOCOL_NEWEST})")
-        daemon = body["hudd"]
-        print(f"hudd {daemon['version']} (pid {daemon.get('pid', '?')})" if daemon else "hudd is not running")
+        print(render.render_versions(body, width=width()))
     return table.EXIT_OK
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +10,8 @@ from importlib.resources import files
 from typing import Final
 
 from hudd.config.crosschecks import PROFILES
-from hudd.config.keys import find_key
+from hudd.config.key_programs import KeyPrograms
+from hudd.config.keys import FoundKey, find_key
 from hudd.config.paths import expand
 from hudd.config.settings import LOCAL_LONG_SIDE_PX, LOCAL_QUALITY, PictureSettings, RealtimeSettings, Settings
 from hudd.engine.process import EngineArguments, EngineProcess
@@ -29,6 +31,8 @@ from hudd.screen.source import Rect
 from hudd.service.logs import Log
 
 LONGEST_PROFILE: Final = 8000
+KEY_REFUSED: Final = (401, 403)
+"""HTTP answers to a key that is not, or no longer, good."""
 LEAST_PICTURE_BYTES: Final = 20_000
 """A picture of fewer bytes shows no text that could be read."""
 MICRO: Final = 1_000_000
@@ -65,10 +69,15 @@ class FramePixels:
         self._newest_bytes = len(picture.data)
         return replace(picture, masked=shot.masked, redacted=redacted) if shot.masked or redacted else picture
 
+    @property
+    def no_parts(self) -> bool:
+        """Whether the settings leave no room for pictures of parts."""
+        return self._picture.crops != "auto" or self._picture.max_pictures < 2
+
     def details(
         self, shot: Shot, change: Change | None, *, most: int, focus: Callable[[], Rect | None]
     ) -> tuple[Picture, ...]:
-        most = min(most, self._picture.max_pictures - 1) if self._picture.crops == "auto" else 0
+        most = 0 if self.no_parts else min(most, self._picture.max_pictures - 1)
         return details(self._readable(shot)[0], change, self._picture, most=most, focus=focus) if most > 0 else ()
 
     def _readable(self, shot: Shot) -> tuple[Shot, int]:
@@ -125,10 +134,24 @@ class Endpoint:
         self._log = log
         self._models = models or Models(settings.realtime.model)
         self._key = ""
+        self._programs, self._programs_of_news = KeyPrograms(), KeyPrograms()
+        self._kept: FoundKey | None = None
+        self._looked: tuple[Settings, FoundKey] | None = None
 
     def change(self, settings: Settings) -> None:
         """Other settings hold from the next connection on; which engine answers stays."""
+        looked, self._looked = self._looked, None
+        self._kept = looked[1] if looked is not None and looked[0] == settings and looked[1].asked else None
         self._settings = settings
+
+    def look_again(self) -> None:
+        """A key that a program or the keyring gave is asked for anew at the next connection."""
+        self._kept = None
+
+    def close(self) -> None:
+        """End what is still asked for the key; nothing is asked any more."""
+        self._programs.close()
+        self._programs_of_news.close()
 
     def key_news(self, settings: Settings) -> tuple[bool, str]:
         """Whether the key found with these settings is another one than the last one shown to the service.
@@ -136,10 +159,12 @@ class Endpoint:
         Returns:
             That, and why there is no key that may be used, or ''. Blocks.
         """
+        self._looked = None
         try:
-            found = find_key(settings, self._environ)
+            found = find_key(settings, self._environ, self._programs_of_news)
         except (KeyMissingError, PermissionsError) as error:
             return False, str(error)
+        self._looked = (settings, found)
         return bool(self._key) and found.value != self._key, ""
 
     async def open(self) -> Link:
@@ -159,20 +184,36 @@ class Endpoint:
                 connect_s=realtime.connect_s,
                 ping_timeout_s=realtime.ping_timeout_s,
             )
+        found = await self._found()
         try:
-            found = find_key(self._settings, self._environ)
-        except PermissionsError as error:
-            raise KeyMissingError(error.message, hint=error.hint) from error
+            return await open_link(
+                endpoint_url(realtime.url, model),
+                request_headers(realtime, found.value),
+                connect_s=realtime.connect_s,
+                ping_timeout_s=realtime.ping_timeout_s,
+                proxy=realtime.proxy != "none" and (realtime.proxy or True),
+                ca_file=str(expand(realtime.ca_file, self._environ)) if realtime.ca_file else "",
+            )
+        except LinkRefusedError as error:
+            if error.status in KEY_REFUSED:
+                self._kept = None
+            raise
+
+    async def _found(self) -> FoundKey:
+        """The key; files, programs and the keyring are asked beside the event loop."""
+        found = self._kept
+        if found is None:
+            try:
+                found = await asyncio.to_thread(find_key, self._settings, self._environ, self._programs)
+            except PermissionsError as error:
+                raise KeyMissingError(error.message, hint=error.hint) from error
+            except asyncio.CancelledError:
+                self._programs.end()
+                raise
+        self._kept = found if found.asked else None
         self._key = found.value
         self._log.mask.hide(found.value)
-        return await open_link(
-            endpoint_url(realtime.url, model),
-            request_headers(realtime, found.value),
-            connect_s=realtime.connect_s,
-            ping_timeout_s=realtime.ping_timeout_s,
-            proxy=realtime.proxy != "none" and (realtime.proxy or True),
-            ca_file=str(expand(realtime.ca_file, self._environ)) if realtime.ca_file else "",
-        )
+        return found
 
 
 def request_headers(realtime: RealtimeSettings, key: str) -> dict[str, str]:

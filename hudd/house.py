@@ -129,6 +129,7 @@ class House:
 
     async def close(self) -> None:
         """Give back what is held beside the journal, in the reverse order; nothing of it needs to have been opened."""
+        self.endpoint.close()
         if self.engine is not None:
             await self.engine.stop()
         await self.session_bus.close()
@@ -257,6 +258,7 @@ class House:
             on_gone=self.mailbox.end,
             grab=self.guards.windows.grab,
             details=self.spending.meter.affordable_details,
+            why_no_details=self.spending.meter.why_no_details,
         )
         self.capture = Capture(
             eyes=self.eyes,
@@ -350,7 +352,7 @@ class House:
             waiters=self.waiters,
             facts=self.facts,
             pause_changed=self.pauses.changed,
-            rearm=self.conversation.resume,
+            rearm=self.relays.try_again,
             status=self.reports.status,
             money=self.spending.meter,
             cost=self.reports.cost,

@@ -59,6 +59,11 @@ class Relays:
         """The service's session knows what was said in it; another one begins with nothing."""
         self._house.conversation.renew()
 
+    def try_again(self) -> None:
+        """A person says that what stopped the connection is mended; it may have been the key."""
+        self._house.endpoint.look_again()
+        self._house.conversation.resume()
+
     def drop_words(self, span: Span) -> None:
         """What was forgotten may have gone into all of the history; its notes carry no time."""
         self._house.history.forget()

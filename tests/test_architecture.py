@@ -63,6 +63,7 @@ DOORS = {
         "hudd.journal.lanes",
         "hudd.journal.money",
         "hudd.journal.opening",
+        "hudd.journal.pages",
         "hudd.journal.queries",
         "hudd.journal.retention",
         "hudd.journal.schema",
@@ -71,6 +72,7 @@ DOORS = {
         "hudd.journal.upkeep",
     },
     "dbus_fast": {"hudd.desktop.bus"},
+    "keyring": {"hudd.config.keyring_program"},
     "platformdirs": {"hudd.wire.endpoints", "hudd.config.paths"},
     "tesserocr": {"hudd.engine.ocr"},
     "rapidocr": {"hudd.engine.ocr"},
@@ -81,6 +83,7 @@ DOORS = {
 COMPOSITION, FLOW, EDGES, DECISIONS, WORDS = "composition", "flow", "edges", "decisions", "words"
 EDGE_MODULES = {
     "hudd.config.loader", "hudd.config.paths", "hudd.config.keys", "hudd.config.crosschecks",
+    "hudd.config.key_programs", "hudd.config.keyring_program",
     "hudd.screen.mss_source", "hudd.screen.pictures", "hudd.screen.x11", "hudd.screen.pixels", "hudd.screen.choose",
     "hudd.screen.judge", "hudd.screen.content", "hudd.screen.arrange", "hudd.screen.command", "hudd.screen.grim",
     "hudd.screen.cropping",
@@ -95,7 +98,14 @@ EDGE_MODULES = {
 EDGE_FOLDERS = ("hudd.journal.", "hudd.bus.", "hudd.service.", "hudd.desktop.")
 DECISION_MODULES = {"hudd.config.toml_values", "hudd.config.changes"}
 DECISION_FOLDERS = ("hudd.screen.", "hudd.realtime.", "hudd.notes.", "hudd.ledger.", "hudd.policy.", "hudd.engine.")
-WORD_MODULES = {"hudd.errors", "hudd.clock", "hudd.model", "hudd.config.settings", "hudd.screen.source"}
+WORD_MODULES = {
+    "hudd.errors",
+    "hudd.clock",
+    "hudd.model",
+    "hudd.config.declaring",
+    "hudd.config.settings",
+    "hudd.screen.source",
+}
 WORD_FOLDERS = ("hudd.wire.", "hudd.protocol.")
 IMPURE = {"asyncio", "socket", "subprocess", "threading", "time", "random", "os", "sqlite3", "logging"}
 

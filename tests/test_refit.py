@@ -82,7 +82,7 @@ def another(key: Key, folder: Path) -> object:
             return not key.default
         case "choice":
             return next(choice for choice in key.choices if choice != key.default)
-        case "list":
+        case "list" | "words":
             return ("another",)
         case "text":
             return "another"

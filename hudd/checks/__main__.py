@@ -8,8 +8,9 @@ import os
 import sys
 from typing import Final, NoReturn
 
-from hudd.checks.background import check_sandbox, check_service
+from hudd.checks.background import check_service
 from hudd.checks.configured import check_hosts, check_prices, check_profile, check_settings
+from hudd.checks.confinement import check_sandbox
 from hudd.checks.display import check_display
 from hudd.checks.endpoint import check_endpoint, check_key
 from hudd.checks.finding import Context, Finding, failure, gather

@@ -1,4 +1,4 @@
-"""Who starts hudd: systemd or launchd, and whether its sandbox holds."""
+"""Who starts hudd: systemd or launchd."""
 
 from __future__ import annotations
 
@@ -6,15 +6,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from hudd.checks.finding import Context, Finding, failure, ok, warning
-from hudd.checks.places import lock_is_held
-from hudd.wire.endpoints import LOCK, EndpointError, runtime_dir
-
-if TYPE_CHECKING:
-    from hudd.service.sandbox import Sandbox
 
 UNIT: Final = "hudd.service"
 AGENT: Final = "io.github.hudd"
@@ -101,73 +95,3 @@ def _launchd(context: Context) -> Finding:
     if runs:
         return ok("service", "launchd runs hudd.")
     return warning("service", "launchd knows hudd, which does not run.", "Read its log in ~/Library/Logs/hudd")
-
-
-def check_sandbox(context: Context) -> Iterable[Finding]:
-    """What the kernel really enforces on the running daemon, and what these settings need loosened."""
-    if sys.platform != "linux":
-        return
-    from hudd.service.sandbox import sandbox_of  # noqa: PLC0415 - beside its only use
-
-    pid = _daemon_pid(context)
-    if not pid:
-        yield ok("sandbox", "hudd does not run, so nothing is known of its sandbox.")
-    else:
-        yield judge_sandbox(sandbox_of(pid), in_unit=_in_unit(pid))
-    yield from _loosening(context)
-
-
-def judge_sandbox(found: Sandbox, *, in_unit: bool) -> Finding:
-    """A wish of the unit that the kernel did not fulfil is worth a warning; without a unit there was no wish."""
-    details = {
-        "no_new_privileges": found.no_new_privileges,
-        "system_calls_filtered": found.system_calls_filtered,
-        "files_protected": found.files_protected,
-    }
-    if found.enforced:
-        return ok("sandbox", "The sandbox is enforced.", **details)
-    if not in_unit:
-        return ok("sandbox", "hudd was not started as a service, so it has no sandbox.", **details)
-    return warning(
-        "sandbox", f"The sandbox that the unit asks for is {found.in_words()}.",
-        "An older systemd, a container, or a kernel without user namespaces takes it away; hudd works without it",
-        **details,
-    )  # fmt: skip
-
-
-def _loosening(context: Context) -> Iterable[Finding]:
-    """Where hudd is a service: which drop-ins the settings need that are not there."""
-    from hudd.service.sandbox import how_to_loosen, needed_drop_ins  # noqa: PLC0415 - beside its only use
-
-    rapid = context.has("rapidocr") and not context.has("tesserocr")
-    needed = needed_drop_ins(context.settings, rapidocr=rapid)
-    if not needed or context.find("systemctl") is None:
-        return
-    asked = ["systemctl", "--user", "show", UNIT, "--property", "LoadState,DropInPaths"]
-    try:
-        done = context.run(asked, ASK_S)
-    except (OSError, subprocess.TimeoutExpired):  # said by the check of the service
-        return
-    if done.returncode or "LoadState=loaded" not in done.stdout:
-        return
-    for name, why in needed:
-        if f"{name}.conf" not in done.stdout:
-            yield failure(
-                "sandbox", f"The sandbox forbids what the settings need: {why}.", f"Run: {how_to_loosen((name,))}"
-            )
-
-
-def _daemon_pid(context: Context) -> int:
-    """Of the daemon that holds the lock; 0 when none runs."""
-    try:
-        folder = runtime_dir(context.environ)
-        return int((folder / LOCK).read_text(encoding="ascii").strip() or 0) if lock_is_held(folder) else 0
-    except (OSError, ValueError, EndpointError):
-        return 0
-
-
-def _in_unit(pid: int) -> bool:
-    try:
-        return UNIT in Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8")
-    except OSError:  # it ended meanwhile
-        return False

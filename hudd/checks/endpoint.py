@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from hudd.config.keys import FoundKey
 
 STEP_S: Final = 4.0
+KEY_S: Final = 8.0
+"""Less than a check may take: a program or a keyring that does not answer is named as such."""
 SKEW_WARNING_S: Final = 30.0
 SKEW_FAILURE_S: Final = 300.0
 """Certificates and tokens allow some minutes; more breaks them."""
 NOT_ASKED: Final = "The service is not asked: the local engine answers. hudctl doctor --service looks at it."
 _TEST_TOKENS: Final = 16
-_KEY_REMEDY: Final = "Put a valid key into HUDD_REALTIME_KEY, or into the file of [realtime] key_file (hudctl setup)"
+_KEY_REMEDY: Final = "Put a valid key where it is looked for (see the line key), or run: hudctl setup"
 
 
 def check_key(context: Context) -> Iterable[Finding]:
@@ -47,12 +49,16 @@ def check_key(context: Context) -> Iterable[Finding]:
 
 
 def _key(context: Context) -> FoundKey | HuddError:
+    from hudd.config.key_programs import KeyPrograms  # noqa: PLC0415 - beside it
     from hudd.config.keys import find_key  # noqa: PLC0415 - needs platformdirs
 
-    try:
-        return find_key(context.settings, context.environ)
-    except HuddError as error:
-        return error
+    def look() -> FoundKey | HuddError:
+        try:
+            return find_key(context.settings, context.environ, KeyPrograms(KEY_S))
+        except HuddError as error:
+            return error
+
+    return context.key.get(look)
 
 
 def check_endpoint(context: Context) -> Iterable[Finding]:

@@ -7,15 +7,19 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
+    from hudd.config.keys import FoundKey
     from hudd.config.loader import Loaded
     from hudd.config.settings import Settings
+    from hudd.errors import HuddError
 
+T = TypeVar("T")
 State: TypeAlias = Literal["ok", "warning", "failure"]
 
 
@@ -76,6 +80,21 @@ def run_program(words: Sequence[str], timeout_s: float) -> subprocess.CompletedP
     )
 
 
+class Once(Generic[T]):
+    """Does something at the first call; later ones, in whatever thread, get the same result."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._results: list[T] = []
+
+    def get(self, work: Callable[[], T]) -> T:
+        """The result of the first call's work."""
+        with self._lock:
+            if not self._results:
+                self._results.append(work())
+            return self._results[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What the checks look at; tests give them another machine.
@@ -92,6 +111,7 @@ class Context:
         find: The path of a program, or None.
         wall: The wall clock, seconds.
         python: Version of the interpreter.
+        key: The key, which is looked for once: it may be a program, or a person, that gives it.
     """
 
     environ: Mapping[str, str]
@@ -105,6 +125,7 @@ class Context:
     find: Callable[[str], str | None] = shutil.which
     wall: Callable[[], float] = time.time
     python: tuple[int, int, int] = (sys.version_info.major, sys.version_info.minor, sys.version_info.micro)
+    key: Once[FoundKey | HuddError] = field(default_factory=Once["FoundKey | HuddError"])
 
     @property
     def asks_service(self) -> bool:

@@ -27,6 +27,7 @@ LIBRARIES: Final[Mapping[str, str]] = {
 """Module → name of its package, as far as hudd cannot do without."""
 EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "desktop": (("dbus_fast",), "the desktop portal, notifications and waking from sleep"),
+    "keyring": (("keyring",), "the key from the desktop's keyring"),
     "systemd": (("systemd",), "fields in the journal of systemd"),
 }
 """Extra → its modules, and what is missing without them. Text recognition has a check of its own."""
@@ -90,6 +91,10 @@ def check_extras(context: Context) -> Iterable[Finding]:
                 extra=extra,
                 installed=False,
             )
+        elif extra == "keyring" and context.asks_service and context.settings.realtime.keyring:
+            cause = "hudd[keyring] is not installed, and [realtime] keyring is true."
+            remedy = "Install it: pip install 'hudd[keyring]', or run: hudctl setup"
+            yield failure("extras", cause, remedy, extra=extra, installed=False)
         else:
             cause = f"hudd[{extra}] is not installed; nothing needs it now ({purpose})."
             yield ok("extras", cause, extra=extra, installed=False)

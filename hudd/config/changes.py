@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Protocol, TypeAlias, cast
 
-from hudd.config.settings import SECTIONS, Apply, Settings
+from hudd.config.declaring import Apply
+from hudd.config.settings import SECTIONS, Settings
 from hudd.config.toml_values import Key, all_keys
 
 Applied: TypeAlias = Literal["live", "reconnect", "restart", "fixed"]

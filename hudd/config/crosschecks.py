@@ -197,6 +197,21 @@ def _key_file(settings: Settings) -> str:
     )
 
 
+def _key_command(settings: Settings) -> str:
+    words = settings.realtime.key_command
+    if not words:
+        return ""
+    if words[0].startswith(("sk-", "ek_")):
+        # Not repeated: it is a key.
+        return (
+            "[realtime] key_command holds what looks like a key; put the key into a file of mode 0600 and name that "
+            "file in [realtime] key_file."
+        )
+    if not words[0].strip():
+        return '[realtime] key_command names no program; write it like ["pass", "show", "openai"].'
+    return ""
+
+
 def _source(settings: Settings) -> str:
     source = settings.screen.source
     word, colon, folder = source.partition(":")
@@ -266,6 +281,7 @@ CHECKS: Final[tuple[tuple[tuple[str, ...], Check], ...]] = (
     (("realtime.proxy",), _proxy),
     (("notes.profile",), _profile),
     (("realtime.key_file",), _key_file),
+    (("realtime.key_command",), _key_command),
     (("session.history_tokens", "session.retention_ratio"), _retention),
     (("session.first_delta_s", "session.response_done_s"), _answering),
     (("screen.source",), _source),

@@ -1,6 +1,7 @@
 """Where the service's key is found. It is read here, never shown, never logged.
 
-Order: ``HUDD_REALTIME_KEY``, systemd credential, file of mode 0600, ``OPENAI_API_KEY`` (only with ``use = "service"``).
+Order: ``HUDD_REALTIME_KEY``, systemd credential, file of mode 0600, a command that prints it, the desktop's keyring,
+``OPENAI_API_KEY`` (only with ``use = "service"``).
 """
 
 from __future__ import annotations
@@ -8,11 +9,14 @@ from __future__ import annotations
 import os
 import shlex
 import stat
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from hudd.config import keyring_program
+from hudd.config.key_programs import KeyPrograms, Printed, ProgramError
 from hudd.config.paths import expand, open_at_once
 from hudd.config.settings import Settings
 from hudd.errors import KeyMissingError, PermissionsError
@@ -20,9 +24,10 @@ from hudd.errors import KeyMissingError, PermissionsError
 CREDENTIAL: Final = "realtime-key"
 _LARGEST_KEY_BYTES: Final = 4096
 _REMEDY: Final = (
-    "Set HUDD_REALTIME_KEY, or name a file of mode 0600 in [realtime] key_file, "
+    "Set HUDD_REALTIME_KEY, or name a file of mode 0600 in [realtime] key_file (hudctl setup does it), "
     'or set [realtime] use = "local" for the embedded engine.'
 )
+_UNLOCK: Final = "Unlock the keyring (log in to the desktop, or open its password program), then run: hudctl resume."
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +36,24 @@ class FoundKey:
 
     Attributes:
         value: The key; left out of the repr.
-        where: Words for status and doctor: a variable, a credential or a file; never the value.
+        where: Words for status and doctor: a variable, a credential, a file, a program; never the value.
+        asked: Whether a program or the keyring gave it, which may trouble a person; it is not asked more than it must.
     """
 
     value: str = field(repr=False)
     where: str
+    asked: bool = False
 
 
-def find_key(settings: Settings, environ: Mapping[str, str]) -> FoundKey:
-    """Find the key of the service.
+def find_key(settings: Settings, environ: Mapping[str, str], programs: KeyPrograms | None = None) -> FoundKey:
+    """Find the key of the service. Blocks while a command or the keyring is asked, as long as ``programs`` allows.
 
     A place that is named but cannot be used is an error; it is never passed over in silence for the next one.
+
+    Args:
+        settings: Which places are named.
+        environ: The environment.
+        programs: Runs what must be run, and may be ended from another thread.
 
     Raises:
         KeyMissingError: There is none, or what is there cannot be read or is no key.
@@ -62,6 +74,10 @@ def find_key(settings: Settings, environ: Mapping[str, str]) -> FoundKey:
         if kept is None:
             raise KeyMissingError(f"The key file {path} of [realtime] key_file does not exist.", hint=_REMEDY)
         return kept
+    if settings.realtime.key_command:
+        return _from_command(settings.realtime.key_command, environ, programs or KeyPrograms())
+    if settings.realtime.keyring:
+        return _from_keyring(environ, programs or KeyPrograms())
     shared = environ.get("OPENAI_API_KEY", "")
     if shared and settings.realtime.use == "service":
         return _checked(shared, "OPENAI_API_KEY")
@@ -102,7 +118,55 @@ def _refuse_open(path: Path, found: os.stat_result) -> None:
         )
 
 
-def _checked(value: str, where: str) -> FoundKey:
+def _from_command(words: tuple[str, ...], environ: Mapping[str, str], programs: KeyPrograms) -> FoundKey:
+    program = str(expand(words[0], environ))
+    # Only its name: its arguments are the person's own.
+    where = f"command {shlex.quote(Path(program).name)} of [realtime] key_command"
+    hint = f"Try it in a terminal, then run: hudctl resume. {_REMEDY}"
+    try:
+        printed = programs.run((program, *words[1:]), environ)
+    except ProgramError as error:
+        raise KeyMissingError(f"The {where} {error}.", hint=hint) from error
+    if printed.code:
+        how = f"failed with exit code {printed.code}" if printed.code > 0 else f"was ended by signal {-printed.code}"
+        raise KeyMissingError(f"The {where} {how}{printed.words and f': {printed.words}'}.", hint=hint)
+    if not printed.line:
+        raise KeyMissingError(f"The {where} printed nothing in its first line.", hint=hint)
+    return _checked(printed.line.decode("ascii", errors="replace"), where, asked=True)
+
+
+def _from_keyring(environ: Mapping[str, str], programs: KeyPrograms) -> FoundKey:
+    command = (sys.executable, "-P", "-m", keyring_program.__name__, "get")
+    try:
+        printed = programs.run(command, _for_our_own(environ))
+    except ProgramError as error:
+        raise KeyMissingError(f"The keyring {error}.", hint=_UNLOCK) from error
+    if printed.code:
+        raise _keyring_failed(printed)
+    return _checked(printed.line.decode("ascii", errors="replace"), f"keyring ({printed.words})", asked=True)
+
+
+def _keyring_failed(printed: Printed) -> KeyMissingError:
+    hints = {
+        keyring_program.EXIT_NO_LIBRARY: "Install it: pip install 'hudd[keyring]', or run: hudctl setup.",
+        keyring_program.EXIT_NO_KEYRING: "Start GNOME Keyring or KWallet with the session, or run: hudctl setup.",
+        keyring_program.EXIT_LOCKED: _UNLOCK,
+        keyring_program.EXIT_ABSENT: "Put it there: hudctl setup --use service --keyring.",
+    }
+    told = printed.words or f"The look-up in the keyring ended with exit code {printed.code}"
+    return KeyMissingError(f"{told}.", hint=hints.get(printed.code, _UNLOCK))
+
+
+def _for_our_own(environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment in which a child finds this very package, also where it is not installed."""
+    made = {name: value for name, value in environ.items() if name != "OPENAI_API_KEY"}
+    root = Path(__file__).resolve().parents[2]
+    if root.name not in ("site-packages", "dist-packages"):
+        made["PYTHONPATH"] = os.pathsep.join([str(root), *filter(None, [environ.get("PYTHONPATH")])])
+    return made
+
+
+def _checked(value: str, where: str, *, asked: bool = False) -> FoundKey:
     """Refuse what cannot stand in a header: it would be sent as something else, or as two headers."""
     key = value.strip()
     if not key or len(key) > _LARGEST_KEY_BYTES or not all("!" <= letter <= "~" for letter in key):
@@ -110,4 +174,4 @@ def _checked(value: str, where: str) -> FoundKey:
             f"What stands in the {where} is no key: it must be one line of plain characters without spaces.",
             hint=_REMEDY,
         )
-    return FoundKey(key, where)
+    return FoundKey(key, where, asked)

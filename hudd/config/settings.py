@@ -6,35 +6,10 @@ table and the environment names ``HUDD_<SECTION>_<KEY>`` are all made from these
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Any, Final, Literal, TypeAlias
+from dataclasses import dataclass, fields
+from typing import Final, Literal
 
-Apply: TypeAlias = Literal["live", "reconnect", "restart"]
-"""What a reload does with a changed key: ``live`` applies it at once, ``reconnect`` through a new session with whoever
-answers (answers in flight are finished first), ``restart`` keeps the old value until hudd is started again."""
-
-
-def setting(
-    default: Any,
-    doc: str,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    secret: bool = False,
-    apply: Apply = "restart",
-) -> Any:
-    """Declare one key.
-
-    Args:
-        default: Value when nothing sets it.
-        doc: One sentence for a person, with the unit.
-        low: Smallest allowed number.
-        high: Largest allowed number.
-        secret: Never shown.
-        apply: What a reload does with it.
-    """
-    metadata = {"doc": doc, "low": low, "high": high, "secret": secret, "apply": apply}
-    return field(default=default, metadata=metadata)
+from hudd.config.declaring import setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +56,19 @@ class RealtimeSettings:
         "default", "How long models with reasoning (2.x) think; others are not told.", apply="reconnect"
     )
     key_file: str = setting("", "File (mode 0600) that holds the key for the service; ~ is allowed.", apply="reconnect")
+    key_command: tuple[str, ...] = setting(
+        (),
+        'Program that prints the key in its first line within 10 seconds, like ["pass", "show", "openai"] or the same '
+        "as one text; no shell sees it. Asked after key_file.",
+        words=True,
+        apply="reconnect",
+    )
+    keyring: bool = setting(
+        False,
+        "Whether the key is in the desktop's keyring (needs hudd[keyring]), where hudctl setup puts it. Asked after "
+        "key_command.",
+        apply="reconnect",
+    )
     connect_s: float = setting(10.0, "Seconds to open the connection.", low=1, high=120, apply="live")
     ping_timeout_s: float = setting(
         60.0, "Seconds without a pong until the connection counts as dead.", low=5, high=600, apply="reconnect"

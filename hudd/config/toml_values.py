@@ -9,14 +9,16 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import shlex
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, cast, get_args, get_origin, get_type_hints
 
-from hudd.config.settings import Apply, Settings
+from hudd.config.declaring import Apply
+from hudd.config.settings import Settings
 
-Kind = Literal["text", "choice", "integer", "number", "switch", "list"]
+Kind = Literal["text", "choice", "integer", "number", "switch", "list", "words"]
 
 _LONGEST_TEXT: Final = 10_000
 _LONGEST_LIST: Final = 100
@@ -82,6 +84,7 @@ class Key:
             "number": "a number",
             "switch": "true or false",
             "list": "a list of texts",
+            "words": "a list of texts, or one text that is split into words",
         }[self.kind]
         return f"{noun}{bounds(self.low, self.high)}"
 
@@ -103,6 +106,7 @@ def all_keys(settings: type[Any] = Settings) -> dict[str, Key]:
         for item in fields(section_class):
             kind, choices = _kind(hints[item.name])
             meta = item.metadata
+            kind = "words" if meta["words"] else kind
             key = Key(
                 section=section,
                 name=item.name,
@@ -140,7 +144,9 @@ def fit(key: Key, value: object) -> Any:
         return value
     if key.kind in ("integer", "number"):
         return _number(key, value)
-    if key.kind == "list":
+    if key.kind == "words" and isinstance(value, str):
+        value = _split(_text(key, value))
+    if key.kind in ("list", "words"):
         if not isinstance(value, list | tuple):
             raise ValueProblem(f"must be {key.wanted()}")
         items = tuple(_text(key, item) for item in cast("Iterable[object]", value))
@@ -151,6 +157,13 @@ def fit(key: Key, value: object) -> Any:
     if key.kind == "choice" and text not in key.choices:
         raise ValueProblem(f"must be {key.wanted()}{did_you_mean(text, key.choices)}")
     return text
+
+
+def _split(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise ValueProblem(f"cannot be split into words ({error}); write it as a list of texts") from error
 
 
 def _number(key: Key, value: object) -> int | float:
@@ -179,13 +192,13 @@ def _text(key: Key, value: object) -> str:
 def from_text(key: Key, text: str) -> Any:
     """A value from the environment or a flag: a TOML literal, or a plain string where the key is text.
 
-    A plain string for a list is its entries with commas between them.
+    A plain string for a list is its entries with commas between them; a command's is split into words.
 
     Raises:
         ValueProblem: As `fit`.
     """
     literal = _literal(text)
-    if key.kind in ("text", "choice"):
+    if key.kind in ("text", "choice") or (key.kind == "words" and not isinstance(literal, list)):
         return fit(key, literal if isinstance(literal, str) else text)
     if key.kind == "list" and not isinstance(literal, list):
         plain = literal if isinstance(literal, str) else text

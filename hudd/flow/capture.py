@@ -107,7 +107,7 @@ class Capture:
             state=state,
             sentence=sentence,
             degraded=" ".join(part for part in (self._state.degraded, self._eyes.missing()) if part),
-            sources=tuple(SourceFacts(w.source, w.reason, w.looked_at) for w in self._eyes.watchers),
+            sources=tuple(SourceFacts(w.source, w.reason, w.looked_at, w.whole_only) for w in self._eyes.watchers),
             last_frame_at=self._last_frame_at,
         )
 

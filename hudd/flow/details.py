@@ -13,6 +13,11 @@ def no_details(automatic: bool) -> int:  # noqa: ARG001, FBT001 - stands in for 
     return 0
 
 
+def nothing_allows(automatic: bool) -> str:  # noqa: ARG001, FBT001 - stands in for a reason
+    """Why there is only the whole."""
+    return "pace"
+
+
 def pictures_of(screen: Screen, pixels: Pixels, look: Look, *, most: int, automatic: bool) -> tuple[Picture, ...]:
     """Encode a frame. Blocks; called in the capture thread.
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from hudd.clock import Clock
 from hudd.config.settings import GateSettings
 from hudd.errors import CaptureError, NoDisplayError, WithheldError
-from hudd.flow.details import no_details, pictures_of
+from hudd.flow.details import no_details, nothing_allows, pictures_of
 from hudd.flow.watcher import Look, Pixels, Watcher
 from hudd.model import Picture, Shot, Source, Target
 from hudd.screen.places import REGION, find_window, window_source
@@ -32,6 +32,7 @@ class Eyes:
         grab: Takes a frame, and lets nothing of it pass that must not be seen; the screen's own when None.
         on_gone: Told the name of each source that is there no more, on the event loop.
         details: How many pictures of parts may go beside that of the whole; see ``hudd.flow.details``.
+        why_no_details: Why none may, in a word.
 
     Attributes:
         opened: How often a screen was opened.
@@ -47,6 +48,7 @@ class Eyes:
         on_gone: Callable[[str], object] = str,
         grab: Callable[..., Shot] | None = None,
         details: Callable[[bool], int] = no_details,
+        why_no_details: Callable[[bool], str] = nothing_allows,
     ) -> None:
         self._open_screen = open_screen
         self._pixels = pixels
@@ -61,6 +63,7 @@ class Eyes:
         self._gone: set[str] = set()
         self._on_gone = on_gone
         self._details = details
+        self._why_no_details = why_no_details
 
     @property
     def watchers(self) -> Sequence[Watcher]:
@@ -213,7 +216,20 @@ class Eyes:
                 f"The monitor {source.name} shows nothing: {ONE_COLOUR}", hint="Unlock or switch it on, and try again."
             )
         screen, most = self._open(), self._details(automatic)
-        return await self._in_thread(lambda: pictures_of(screen, self._pixels, look, most=most, automatic=automatic))
+        pictures = await self._in_thread(
+            lambda: pictures_of(screen, self._pixels, look, most=most, automatic=automatic)
+        )
+        watcher = self._watchers.get(look.shot.source.name)  # none of a region, or of a monitor that is gone
+        if watcher is not None:
+            watcher.whole_only = self._why_whole(len(pictures), most, automatic=automatic)
+        return pictures
+
+    def _why_whole(self, pictures: int, most: int, *, automatic: bool) -> str:
+        if pictures > 1:
+            return ""
+        if most < 1:
+            return self._why_no_details(automatic)
+        return "settings" if self._pixels.no_parts else "legible"
 
     async def window_rects(self, windows: Sequence[int]) -> tuple[Rect, ...]:
         """Where windows are now; those that are not shown are left out."""

@@ -91,6 +91,7 @@ class WindowFacts:
         self._teller: WindowTeller | None = None
         self._state: _State = "unread"
         self._findings: tuple[Finding, ...] = ()
+        self._judged: tuple[WindowRules, tuple[Window, ...], tuple[Finding, ...]] | None = None
         self._gone_at: dict[Reason, float] = {}
         self._recent: dict[Rect, float] = {}
         self._wake = asyncio.Event()
@@ -168,7 +169,14 @@ class WindowFacts:
         """In the thread: what was told, and the windows as they are after that; None when nothing changed."""
         if not teller.take_changed() and self._state in ("known", "partly"):
             return None
-        return self._rules.judge(teller.windows())
+        return self._judge(self._rules, teller.windows())
+
+    def _judge(self, rules: WindowRules, windows: tuple[Window, ...]) -> tuple[Finding, ...]:
+        """Judge; the same windows, which a teller tells as long as nothing changed, are judged once. Any thread."""
+        judged = self._judged
+        if judged is None or judged[0] is not rules or judged[1] is not windows:
+            judged = self._judged = (rules, windows, rules.judge(windows))
+        return judged[2]
 
     def _drop(self) -> None:
         self._reader.stop()
@@ -236,7 +244,7 @@ class WindowFacts:
             windows = teller.windows()
         except HuddError as error:
             raise WithheldError(("facts_unknown",)) from error
-        findings = rules.judge(windows)
+        findings = self._judge(rules, windows)
         reasons = reasons_of(findings, mask=settings.on_excluded == "mask")
         if reasons:
             raise WithheldError(tuple(sorted(reasons)))

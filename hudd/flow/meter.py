@@ -128,6 +128,15 @@ class Meter:
                 return parts
         return 0
 
+    def why_no_details(self, automatic: bool) -> str:  # noqa: FBT001 - a port of the eyes has this form
+        """Why no picture of a part may go: ``engine``, ``cap``, ``price`` or ``pace``."""
+        if self._limits.engine == "local":
+            return "engine"
+        if self.standing.stage in ("asked_only", "nothing"):
+            return "cap"
+        unpriced = self._predicted(1, DESKTOP_TOKENS).microusd is None
+        return "price" if automatic and unpriced else "pace"
+
     def predict(self, question: Question) -> Prediction:
         """What a question takes at most: list prices, nothing cached, the longest answer."""
         expected = sum(expected_image_tokens(picture.width, picture.height) for picture in question.pictures)

@@ -64,6 +64,7 @@ class SourceFacts:
     source: Source
     last_reason: str
     looked_at: float | None
+    whole_only: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,7 @@ def capture_status(capture: CaptureFacts, now: float) -> dict[str, Any]:
                 "rect": list(s.source.rect),
                 "last_reason": s.last_reason,
                 "looked_s_ago": _age(s.looked_at, now),
+                "whole_only": s.whole_only,
             }
             for s in capture.sources
         ],

@@ -34,6 +34,8 @@ class Pixels(Protocol):
     def fingerprint(self, shot: Shot, previous: Any) -> Any: ...
     def compare(self, now: Any, before: Any, *, ignored: Sequence[Rect]) -> Change: ...
     def describe(self, change: Change, now: Any, before: Any, *, moving: bool) -> Change: ...
+    @property
+    def no_parts(self) -> bool: ...
     def uniform(self, shot: Shot) -> str: ...
     def encode(self, shot: Shot, *, frame_hash: str) -> Picture: ...
     def details(
@@ -59,6 +61,9 @@ class Watcher:
         source: What is looked at; replaced when its rectangle changes.
         reason: The gate's last word.
         looked_at: ``clock.monotonic()`` of the last look, or None.
+        whole_only: Why the newest question has only a picture of the whole: ``settings``, ``engine``, ``cap``,
+            ``price``, ``pace``, or ``legible`` when no text on it is too small to read; '' when it has more, or for
+            no question yet.
         uniform: ``black`` or ``one-coloured`` when the last look showed nothing else, otherwise ''.
     """
 
@@ -67,6 +72,7 @@ class Watcher:
         self.reason = ""
         self.looked_at: float | None = None
         self.uniform = ""
+        self.whole_only = ""
         self._gate = Gate(settings)
         self._pixels = pixels
         self._last: Any = None

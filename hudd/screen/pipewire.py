@@ -23,7 +23,8 @@ PROGRAM: Final = "gst-launch-1.0"
 _PACKAGES: Final = "gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-pipewire"
 _CAPS: Final = re.compile(rb"GstFdSink:fdsink0\.GstPad:sink: caps = (video/x-raw[^\n]*)")
 _SIDE: Final = {side: re.compile(rb"\b" + side + rb"=\(int\)(\d{1,5})\b") for side in (b"width", b"height")}
-_FIRST_S: Final = 10.0
+_FIRST_S: Final = 30.0
+"""The first start of GStreamer on a machine reads all of its plug-ins, which takes a slow disk so long."""
 _PACE_S: Final = 0.2
 """Between two frames at least so long: hudd looks not more often, and a film would cost a core."""
 _MOST_BYTES: Final = 300_000_000

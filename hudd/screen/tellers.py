@@ -6,19 +6,17 @@ Each has a descriptor that is readable when windows came, went, moved or changed
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from hudd.errors import NoDisplayError
+from hudd.errors import CaptureError, NoDisplayError
 from hudd.screen.source import Window
-from hudd.screen.sway import sway_windows
+from hudd.screen.sway import subscribe, sway_windows
 from hudd.screen.wayland_watch import WaylandWatch
 from hudd.screen.wayland_wire import socket_path
 from hudd.screen.x11 import X11Watch, open_watch
 
-_SUBSCRIBE: Final = 2
 _CONNECT_S: Final = 2.0
 TOPLEVELS_LIMITS: Final = (
     "This Wayland compositor tells titles and programs of windows, but not where they are: a window that must not be "
@@ -81,6 +79,7 @@ class SwayTeller:
 
     Raises:
         NoDisplayError: Nobody listens there.
+        CaptureError: sway does not promise to tell.
     """
 
     limits = SWAY_LIMITS
@@ -89,16 +88,17 @@ class SwayTeller:
     def __init__(self, path: str) -> None:
         self._path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        payload = json.dumps(["window", "workspace", "output"]).encode()
-        header = b"i3-ipc" + len(payload).to_bytes(4, "little") + _SUBSCRIBE.to_bytes(4, "little")
         try:
             self._socket.settimeout(_CONNECT_S)
             self._socket.connect(path)
-            self._socket.sendall(header + payload)
+            subscribe(self._socket, ("window", "workspace"))
             self._socket.setblocking(False)
         except OSError as error:
             self._socket.close()
             raise NoDisplayError(f"sway does not answer at {path} ({error}).") from error
+        except CaptureError:
+            self._socket.close()
+            raise
 
     def fileno(self) -> int:
         return self._socket.fileno()

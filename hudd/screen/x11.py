@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from hudd.errors import NoDisplayError
 from hudd.screen.source import Rect, Window
-from hudd.screen.windows import ACTIVE, CLIENTS, TITLES, X11Windows
+from hudd.screen.windows import X11Windows
 
 _XWAYLAND: Final = "XWAYLAND"
 _VIEWABLE: Final = 2
@@ -56,10 +56,10 @@ class X11Watch:
         try:
             self._root = self._events.get_setup().roots[self._events.pref_screen].root
             self.xwayland = self._has(_XWAYLAND)
-            self._lister = X11Windows(library, self._windows, self._root, self._window_rect)
-            told = (*CLIENTS, ACTIVE, *TITLES)
-            self._window_atoms = frozenset(self._lister.atoms[name] for name in told)
+            # Nobody reads the events of a lister that is asked now and then, so it must be told of none.
+            self._lister = X11Windows(library, self._windows, self._root, follow=only_windows)
             self._follow(self._root, library.xproto.EventMask.SubstructureNotify)
+            self._echo = self._make_echo()
             if not only_windows:
                 self._watch_monitors()
                 self._watch_damage()
@@ -150,9 +150,12 @@ class X11Watch:
                 found = self._lister.read()
             with self._event_lock:
                 now = {int(window.id, 16) for window in found}
-                for window in now - self._followed:
+                new = now - self._followed
+                for window in new:
                     self._follow(window)
                 self._followed = now
+                if new:
+                    self._tell_myself()
                 self._events.flush()
         except library.XcffibException as error:
             raise self._gone() from error
@@ -161,7 +164,8 @@ class X11Watch:
     def take_windows_changed(self) -> bool:
         """Whether a window came or went, or another one, or another title, came to the front since the last call.
 
-        Titles are told of windows that ``windows`` listed. The descriptor of the events tells when to ask.
+        Titles are told of windows that ``windows`` listed; it is true once more after new ones were, because what
+        changed before they were followed was told to nobody. The descriptor of the events tells when to ask.
 
         Raises:
             NoDisplayError: The display is gone.
@@ -169,7 +173,12 @@ class X11Watch:
         with self._event_lock:
             self._drain()
             told, self._windows_changed = self._windows_changed, False
-            return told
+        with self._window_lock:
+            try:
+                self._lister.drain()
+            except self._library.XcffibException as error:
+                raise self._gone() from error
+        return told
 
     def close(self) -> None:
         """Close both connections. May be called again."""
@@ -197,15 +206,22 @@ class X11Watch:
             window, library.CW.EventMask, [library.EventMask.PropertyChange | more]
         )
 
+    def _make_echo(self) -> int:
+        """A window that is never shown, to send events to."""
+        xproto, window = self._library.xproto, self._events.generate_id()
+        self._events.core.CreateWindow(0, window, self._root, -1, -1, 1, 1, 0, xproto.WindowClass.InputOnly, 0, 0, [])
+        return window
+
+    def _tell_myself(self) -> None:
+        """Cause an event that comes after all that this connection asked for so far; nothing is waited for."""
+        xproto = self._library.xproto
+        data = xproto.ClientMessageData.synthetic([0] * 20, "20B")
+        event = xproto.ClientMessageEvent.synthetic(8, self._echo, xproto.Atom.STRING, data)
+        # Without a mask an event goes to whoever made the window.
+        self._events.core.SendEvent(False, self._echo, xproto.EventMask.NoEvent, event.pack())
+
     def _tells_of_windows(self, event: Any) -> bool:
-        """Top-level windows that appear, vanish, move or are raised, and properties that tell of windows."""
-        events = self._library.xproto
-        if isinstance(event, events.PropertyNotifyEvent):
-            return event.atom in self._window_atoms
-        return isinstance(
-            event,
-            (events.MapNotifyEvent, events.UnmapNotifyEvent, events.ConfigureNotifyEvent, events.DestroyNotifyEvent),
-        )
+        return self._lister.tells(event) or isinstance(event, self._library.xproto.ClientMessageEvent)
 
     def _next_event(self) -> Any:
         """The next event, or None. A window that closed before it could be followed is an error on the wire."""

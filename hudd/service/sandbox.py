@@ -16,6 +16,9 @@ from typing import Final
 
 from hudd.config.settings import Settings
 
+READER: Final = "text-recognition"
+LOOSEN: Final = ("command-source", "key-command", READER)
+"""The drop-ins that are shipped, by their names for ``--loosen``."""
 _PARTS: Final = 3
 _PROTECTED: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _FILTERED: Final = "2"
@@ -83,7 +86,9 @@ def under_systemd(environ: Mapping[str, str]) -> bool:
 
 
 def needed_drop_ins(settings: Settings, *, rapidocr: bool = False) -> tuple[tuple[str, str], ...]:
-    """Which parts of the sandbox these settings need loosened: the name for ``--loosen``, and why.
+    """Which parts of the sandbox these settings may need loosened: the name for ``--loosen``, and why.
+
+    A key in the keyring needs nothing: the session's bus is reached from within.
 
     Args:
         settings: The settings in force.
@@ -92,16 +97,18 @@ def needed_drop_ins(settings: Settings, *, rapidocr: bool = False) -> tuple[tupl
     needed: list[tuple[str, str]] = []
     if settings.screen.source.startswith("command:"):
         needed.append(("command-source", "[screen] source runs a command"))
-    if getattr(settings.realtime, "key_command", ""):
+    realtime = settings.realtime
+    if realtime.use == "service" and realtime.key_command and not realtime.key_file:
         needed.append(("key-command", "[realtime] key_command runs a command"))
     if settings.realtime.use == "local" and (rapidocr or settings.engine.reader == "rapidocr"):
-        needed.append(("text-recognition", "text is read by rapidocr"))
+        needed.append((READER, "text is read by rapidocr"))
     return tuple(needed)
 
 
-def how_to_loosen(names: tuple[str, ...]) -> str:
-    """The command that puts these drop-ins in."""
-    return " ".join(["hudctl service install", *(f"--loosen {shlex.quote(name)}" for name in names)])
+def how_to_loosen(names: tuple[str, ...], *, on_demand: bool = False) -> str:
+    """The command that puts these drop-ins in, takes the others out, and leaves the way hudd is started as it is."""
+    first = "hudctl service install --on-demand" if on_demand else "hudctl service install"
+    return " ".join([first, *(f"--loosen {shlex.quote(name)}" for name in names)])
 
 
 def _status(path: Path) -> tuple[bool | None, bool | None]:

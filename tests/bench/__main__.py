@@ -56,6 +56,7 @@ GROUPS: dict[str, tuple[Callable[..., Iterable[Any]], str]] = {
     "client": (partial(_of, "client", "bench_client"), ""),
     "idle": (partial(_of, "idle", "bench_idle"), ""),
     "polled": (partial(_of, "idle", "bench_polled"), ""),
+    "windows": (partial(_of, "window_reading", "bench_window_reading"), ""),
     "lively": (partial(_of, "idle", "bench_lively"), ""),
     "memory": (partial(_of, "memory", "bench_memory"), ""),
     "stream": (partial(_of, "stream", "bench_commit", "bench_replay", "bench_stalled"), ""),

@@ -14,12 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from hudd.screen.pixels import uniform
 from tests.bench.gate_table import MANY_WORDS, MOST_MISSED_PERCENT, REST_S, Looker, Verdict, score
 from tests.bench.rows import Row
 from tests.bench.windows import Desk, Terminal, changed_words, desk
 from tests.fakes.screen import need
 
 STEPS: Final = 60
+_PATIENCE_S: Final = 20.0
 ROOT: Final = Path(__file__).resolve().parents[2]
 _COMMANDS: Final = (
     "ls -l hudd/screen",
@@ -38,8 +40,8 @@ _COMMANDS: Final = (
 class Session(Terminal):
     """tmux in an xterm; its words are what tmux says that it shows."""
 
-    def __init__(self, display: dict[str, str], command: str, *, columns: int = 100, rows: int = 38) -> None:
-        self.title, self.columns = command.split(maxsplit=1)[0], columns
+    def __init__(self, display: dict[str, str], kind: str, command: str, *, columns: int = 100, rows: int = 38) -> None:
+        self.title, self.columns = kind, columns
         self._tmux = (need("tmux"), "-L", f"hudd-bench-{os.getpid()}-{self.title}", "-f", os.devnull)
         environ = {**os.environ, **display, "LC_ALL": "C.UTF-8", "PS1": "$ ", "TERM": "xterm"}
         self._environ = environ
@@ -55,15 +57,25 @@ class Session(Terminal):
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        try:
+            self._wait()
+        except BaseException:
+            self.close()
+            raise
+
+    def _wait(self) -> None:
+        end = time.monotonic() + _PATIENCE_S
+        while not self._told("list-clients"):
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"no xterm shows the {self.title}")
+            time.sleep(0.05)
 
     def refresh(self) -> None:
         """Read what is shown, once it rests."""
         before, still = None, 0
         while still < 3:
             time.sleep(0.05)
-            told = subprocess.run(
-                [*self._tmux, "capture-pane", "-p"], env=self._environ, check=True, capture_output=True, text=True
-            ).stdout
+            told = self._told("capture-pane", "-p")
             still = still + 1 if told == before else 0
             before = told
             self.lines = told.splitlines()
@@ -73,6 +85,11 @@ class Session(Terminal):
         subprocess.run([*self._tmux, "send-keys", *keys], env=self._environ, check=True)
         self.refresh()
 
+    def _told(self, *words: str) -> str:
+        command = [*self._tmux, *words]
+        done = subprocess.run(command, env=self._environ, check=True, capture_output=True, encoding="utf-8")
+        return done.stdout
+
     def close(self) -> None:
         subprocess.run([*self._tmux, "kill-server"], env=self._environ, check=False, capture_output=True)
         self.process.kill()
@@ -80,13 +97,18 @@ class Session(Terminal):
 
 
 @contextmanager
-def session(command: str) -> Iterator[tuple[Desk, Session]]:
+def session(kind: str, command: str) -> Iterator[tuple[Desk, Session]]:
     """A desk on which only this session is open."""
     with desk() as opened:
-        shown = Session(opened.server.environ, command)
+        bare = uniform(opened.frame())
+        shown = Session(opened.server.environ, kind, command)
         opened.terminals.append(shown)
         shown.refresh()
-        time.sleep(0.5)  # the window manager places the window
+        end = time.monotonic() + _PATIENCE_S
+        while uniform(opened.frame()) == bare:
+            if time.monotonic() > end:
+                raise RuntimeError(f"the window of the {kind} is not shown")
+            time.sleep(0.05)
         yield opened, shown
 
 
@@ -115,7 +137,7 @@ def judge_sessions(steps: int, seed: int = 1) -> list[Verdict]:
     verdicts: list[Verdict] = []
     for kind, (command, episode) in PROGRAMS.items():
         chance = random.Random(seed)
-        with session(command) as (opened, shown):
+        with session(kind, command) as (opened, shown):
             looker = Looker(opened)
             looker.wait(REST_S)
             for _ in range(steps):

@@ -28,6 +28,7 @@ from hudd.clock import SystemClock
 from hudd.config.settings import ScreenSettings
 from hudd.model import Shot
 from hudd.screen.mss_source import MssScreen
+from tests.fakes.desks import manage
 from tests.fakes.screen import XServer, need, x_server
 
 SIZE: Final = (1280, 800)
@@ -192,7 +193,7 @@ class Desk:
         self.server = server
         self.terminals: list[Terminal] = []
         self.hidden: set[str] = set()
-        self._manager = server.start("openbox")
+        manage(server)
         self._connection = xcffib.connect(server.environ["DISPLAY"])
         self._screen = MssScreen(ScreenSettings(), server.environ, SystemClock())
         self._source = self._screen.sources()[0]

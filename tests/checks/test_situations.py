@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from hudd.checks import machine as machine_checks
-from hudd.checks.background import check_sandbox, check_service, judge_sandbox
+from hudd.checks.background import check_service
 from hudd.checks.configured import check_hosts, check_prices, check_profile, check_settings
+from hudd.checks.confinement import check_sandbox, judge_sandbox
 from hudd.checks.display import check_display
 from hudd.checks.endpoint import check_endpoint, check_key
 from hudd.checks.finding import Context, Finding
@@ -307,7 +308,7 @@ def _no_systemd(machine: Machine) -> None:
     machine.changes["find"] = lambda _: None
 
 
-@situation(check_sandbox, "failure", "runs a command", "hudctl service install --loosen command-source")
+@situation(check_sandbox, "warning", "source runs a command", "hudctl service install --loosen command-source")
 def _sandbox_too_narrow_for_the_source(machine: Machine) -> None:
     machine.systemctl(SHOW.format("loaded", "active"))
     machine.settings('[screen]\nsource = "command:shot"\n')

@@ -187,6 +187,14 @@ def test_the_first_snap_starts_it_and_a_stop_stays(manager: UserSystemd) -> None
         assert time.monotonic() < end, "the subscriber did not hear of it"
         time.sleep(0.1)
 
+    # So do the other two that may.
+    for words in (("resume",), ("wait",)):
+        assert manager.systemctl("stop", "hudd.service").returncode == 0
+        assert manager.show("ActiveState")["ActiveState"] == "inactive"
+        done = manager.hudctl(*words)
+        assert done.returncode == 0, f"{words}: {done.stderr}\n{manager.daemon_log()}"
+        assert manager.show("ActiveState")["ActiveState"] == "active"
+
     assert manager.hudctl("service", "stop").returncode == 0
     done = manager.hudctl("snap")
     assert done.returncode == 3, done.stdout

@@ -164,7 +164,8 @@ def test_misread_notes_are_still_own(answers: list[str]):
 # A text that begins as a note of ours does may be taken for one; the generator knows words that stand in the code.
 somewhere = st.builds(
     TextLine,
-    text=st.text(max_size=60).filter(lambda text: "screen" not in text.lower()) | st.sampled_from([*OTHER, "larkspur", "New", "it)"]),
+    text=st.text(max_size=60).filter(lambda text: "screen" not in text.lower())
+    | st.sampled_from([*OTHER, "larkspur", "New", "it)"]),
     left=st.integers(900, 1800),
     top=st.integers(0, 1000),
     width=st.integers(1, 300),

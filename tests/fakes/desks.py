@@ -14,6 +14,7 @@ from tests.fakes.sway import Sway
 SECRET = 0xFF00FF
 PRIVATE = "Bank \u2014 Mozilla Firefox Private Browsing"
 PUBLIC = "News \u2014 Mozilla Firefox"
+PATIENCE_S = 20.0
 
 
 class XDesk:
@@ -97,12 +98,45 @@ class XDesk:
             self._connection.flush()
 
 
+def manage(server: XServer) -> None:
+    """Start openbox, and wait until it takes care of a new window: what is mapped while it starts may be left out."""
+    import xcffib
+    import xcffib.xproto
+
+    server.start("openbox", "--sm-disable")
+    connection = xcffib.connect(server.environ["DISPLAY"])
+    try:
+        core, screen = connection.core, connection.get_setup().roots[0]
+        listed = core.InternAtom(False, 16, "_NET_CLIENT_LIST").reply().atom
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            probe = connection.generate_id()
+            kind = xcffib.xproto.WindowClass.InputOutput
+            core.CreateWindow(screen.root_depth, probe, screen.root, 0, 0, 9, 9, 0, kind, screen.root_visual, 0, [])
+            core.MapWindow(probe)
+            for _ in range(10):
+                time.sleep(0.03)
+                told = core.GetProperty(False, screen.root, listed, 0, 0, 100).reply()
+                if told.format == 32 and probe in list(told.value.to_atoms()):
+                    break
+            else:
+                assert time.monotonic() < end, "openbox does not start"
+                core.DestroyWindow(probe)
+                continue
+            core.DestroyWindow(probe)
+            while probe in list(core.GetProperty(False, screen.root, listed, 0, 0, 100).reply().value.to_atoms()):
+                assert time.monotonic() < end, "openbox keeps a window that is gone"
+                time.sleep(0.02)
+            return
+    finally:
+        connection.disconnect()
+
+
 @contextmanager
 def x_desk() -> Iterator[XDesk]:
     """Xvfb with openbox."""
     with x_server((640, 480)) as server:
-        server.start("openbox", "--sm-disable")
-        time.sleep(1.0)
+        manage(server)
         desk = XDesk(server)
         try:
             yield desk

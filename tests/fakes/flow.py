@@ -48,6 +48,7 @@ class Desk:
         restless: Changes at each look, as a spinner does.
         broken: Monitors whose frames cannot be taken.
         details: How many parts were asked for at each encoding, and where something changed.
+        no_parts: The settings allow none.
         on_open, on_sources, on_grab, on_encode: Called in the capture thread in the middle of the work.
     """
 
@@ -71,6 +72,7 @@ class Desk:
         self.drains = 0
         self.ignored: list[tuple[Rect, ...]] = []
         self.details: list[tuple[int, Rect | None]] = []
+        self.no_parts = False
         self.threads: set[str] = set()
         self.now: Callable[[], float] = lambda: 0.0
 
@@ -218,6 +220,10 @@ class DeskPixels:
             grab_ms=shot.grab_ms,
         )
 
+    @property
+    def no_parts(self) -> bool:
+        return self.desk.no_parts
+
     def details(
         self, shot: Shot, change: Change | None, *, most: int, focus: Callable[[], Rect | None]
     ) -> tuple[Picture, ...]:
@@ -226,7 +232,8 @@ class DeskPixels:
         rect = (focus() or shot.source.rect) if change is None else change.rect
         self.desk.details.append((most, None if change is None else change.rect))
         part = replace(shot, source=Source("region", "region", rect or shot.source.rect))
-        return tuple(self.encode(part, frame_hash=f"part {number}") for number in range(1, most + 1))
+        allowed = 0 if self.no_parts else most
+        return tuple(self.encode(part, frame_hash=f"part {number}") for number in range(1, allowed + 1))
 
 
 class CountingEyes(Eyes):

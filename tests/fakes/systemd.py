@@ -59,48 +59,45 @@ class UserSystemd:
     """One user's manager, a home, and commands that run in it.
 
     Attributes:
-        home: The user's home folder; it is removed at the end.
+        folder: A folder outside of the namespaces, which is removed at the end.
+        home: The user's home folder, as it is named inside; here the same.
+        leader: The first process of the namespaces, as it is numbered outside.
         log: What the manager and the units printed.
     """
+
+    namespaces: tuple[str, ...] = ("mount", "pid", "cgroup")
+    before = ""
+    """Lines of the shell that prepare the namespaces before anything else."""
 
     def __init__(self, uid: int = NOBODY) -> None:
         for program in ("unshare", "nsenter", "setpriv", "dbus-daemon", "systemctl"):
             need(program)
         self.uid = uid
-        self.home = Path(tempfile.mkdtemp(prefix="hudd-systemd-"))
-        self.home.chmod(0o755)
-        os.chown(self.home, uid, uid)
-        self.log_path = Path(f"{self.home}.log")
-        self.cgroup = f"hudd-test-{os.getpid()}-{uid}-{self.home.name[-8:]}"
-        self._leader = 0
+        self.folder = Path(tempfile.mkdtemp(prefix="hudd-systemd-"))
+        self.folder.chmod(0o755)
+        os.chown(self.folder, uid, uid)
+        self.home = self.folder
+        self.log_path = Path(f"{self.folder}.log")
+        self.cgroup = f"hudd-test-{os.getpid()}-{uid}-{self.folder.name[-8:]}"
+        self.leader = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._started: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
-        shown = sorted({str(path) for path in (sys.base_prefix, sys.prefix, ROOT) if str(path).startswith("/root/")})
         environ = {
             "USER_ID": str(self.uid),
             "HOME": str(self.home),
             "CGROUP": self.cgroup,
-            "SHOWN": " ".join(shown) if self.uid else "",
+            "SHOWN": " ".join(self.shown()) if self.uid else "",
             "PATH": os.environ["PATH"],
         }
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *[
-                        "unshare",
-                        "--mount",
-                        "--pid",
-                        "--cgroup",
-                        "--fork",
-                        "--kill-child",
-                        "--propagation",
-                        "private",
-                        "bash",
-                        "-c",
-                    ],
-                    STAGE,
+                    "unshare",
+                    *(f"--{name}" for name in self.namespaces),
+                    *("--fork", "--kill-child", "--propagation", "private", "bash", "-c"),
+                    f"{self.before}{STAGE}",
                 ],
                 env=environ,
                 stdin=subprocess.DEVNULL,
@@ -117,13 +114,13 @@ class UserSystemd:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._leader:
-            os.kill(self._leader, signal.SIGKILL)  # the first process of the namespace: all others end with it
+        if self.leader:
+            os.kill(self.leader, signal.SIGKILL)  # the first process of the namespace: all others end with it
         for process in (self._process, *self._started):
             if process is not None:
                 process.wait(10)
         self._remove_cgroup()
-        shutil.rmtree(self.home, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
         self.log_path.unlink(missing_ok=True)
 
     def run(
@@ -149,7 +146,8 @@ class UserSystemd:
     def command(self, *command: str, uid: int | None = None) -> list[str]:
         """The words that run a command as the user, from outside."""
         uid = self.uid if uid is None else uid
-        inside = ["nsenter", "--target", str(self._leader), "--mount", "--pid", "--cgroup", f"--wdns={self.home}"]
+        names = [f"--{name}" for name in self.namespaces]
+        inside = ["nsenter", "--target", str(self.leader), *names, f"--wdns={self.home}"]
         user = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
         return [*inside, *user, *command]
 
@@ -164,6 +162,10 @@ class UserSystemd:
             "DBUS_SESSION_BUS_ADDRESS": f"unix:path=/run/user/{self.uid}/bus",
             "LANG": "C.UTF-8",
         }
+
+    def shown(self) -> list[str]:
+        """What lies in root's home and is to be seen by the user all the same."""
+        return sorted({str(path) for path in (sys.base_prefix, sys.prefix, ROOT) if str(path).startswith("/root/")})
 
     def systemctl(self, *words: str) -> subprocess.CompletedProcess[str]:
         """``systemctl --user …``."""
@@ -232,10 +234,10 @@ class UserSystemd:
 
     def _up(self) -> bool:
         assert self._process is not None
-        if not self._leader:
+        if not self.leader:
             children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
             words = children.read_text(encoding="ascii").split() if children.exists() else []
-            self._leader = int(words[0]) if words else 0
+            self.leader = int(words[0]) if words else 0
             return False
         return self.systemctl("is-system-running").stdout.strip() in {"running", "degraded"}
 

@@ -79,6 +79,7 @@ async def test_below_half_only_whoever_asked_gets_parts() -> None:
     async with metering(charged(76_000)) as meter:
         assert meter.standing.stage == "normal"
         assert meter.affordable_details(True) == 0
+        assert meter.why_no_details(True) == "pace"
         assert meter.affordable_details(False) == MOST_DETAILS
 
 
@@ -120,6 +121,7 @@ async def test_both_pictures_are_reserved_and_the_estimate_knows_how_many_there_
 async def test_near_a_cap_nobody_gets_parts(settled: int) -> None:
     async with metering(MoneyFacts(totals=Totals(settled_microusd=settled))) as meter:
         assert (meter.affordable_details(True), meter.affordable_details(False)) == (0, 0)
+        assert meter.why_no_details(True) == "cap"
 
 
 async def test_while_questions_are_paced_only_whoever_asked_gets_parts() -> None:
@@ -131,11 +133,13 @@ async def test_while_questions_are_paced_only_whoever_asked_gets_parts() -> None
 async def test_the_local_engine_reads_the_whole() -> None:
     async with metering(engine="local") as meter:
         assert (meter.affordable_details(True), meter.affordable_details(False)) == (0, 0)
+        assert meter.why_no_details(False) == "engine"
 
 
 async def test_without_a_price_there_is_no_pace_to_go_by() -> None:
     async with metering(model="a-strangers", token_cap_day=100_000) as meter:
         assert (meter.affordable_details(True), meter.affordable_details(False)) == (0, MOST_DETAILS)
+        assert meter.why_no_details(True) == "price"
 
 
 def test_a_question_may_cost_more_while_the_bucket_stays_half_full() -> None:

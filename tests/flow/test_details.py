@@ -89,6 +89,26 @@ async def test_a_question_with_a_part_that_was_not_sent_is_news_again() -> None:
         assert len(watch.taken()) == 1
 
 
+async def test_the_status_says_why_there_is_only_the_whole() -> None:
+    allowed = {True: 1, False: 1}
+    async with watching(details=allowed.__getitem__) as watch:
+
+        def why() -> list[str]:
+            return [source.whole_only for source in watch.capture.facts().sources]
+
+        await watch.capture.snap(None, "A")
+        assert why() == [""]
+        watch.desk.no_parts = True
+        await watch.capture.snap(None, "B")
+        assert why() == ["settings"]
+        allowed[False] = 0
+        await watch.capture.snap(None, "C")
+        assert why() == ["pace"]
+        watch.desk.no_parts = False
+        await watch.capture.snap(Target(region=WINDOW), "D")
+        assert why() == ["pace"], "a region is nobody's newest question"
+
+
 def test_no_part_is_looked_for_when_none_is_allowed() -> None:
     desk = Desk()
     with closing(DeskScreen(desk)) as screen:
@@ -102,7 +122,9 @@ def test_no_part_is_looked_for_when_none_is_allowed() -> None:
 
 def parts(settings: PictureSettings, most: int = 3) -> int:
     shot = make_shot(text_frame(1920, 1080, 1), 1920, 1080)
-    return len(FramePixels(settings, 16).details(shot, None, most=most, focus=lambda: None))
+    pixels = FramePixels(settings, 16)
+    assert pixels.no_parts == (settings.crops != "auto" or settings.max_pictures < 2)
+    return len(pixels.details(shot, None, most=most, focus=lambda: None))
 
 
 def test_the_settings_say_how_many_pictures_a_question_has() -> None:

@@ -16,6 +16,7 @@ from hudd.flow.facts_windows import LINGER_S, WindowFacts
 from hudd.model import Shot, Source
 from hudd.policy.facts import FACTS_CHANGED, Facts
 from hudd.policy.knowledge import Knowledge
+from hudd.policy.windows import WindowRules
 from hudd.screen.mask import COLOUR
 from hudd.screen.source import Window
 from tests.fakes.clock import ManualClock
@@ -246,3 +247,27 @@ async def test_other_rules_hold_at_once() -> None:
         assert room.facts.reasons == ()
         room.windows.change(PrivacySettings(exclude_apps=("keepassxc",)))
         await room.until("excluded")
+
+
+async def test_the_same_windows_are_judged_once_and_anew_by_other_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[tuple[Window, ...]] = []
+    judge = WindowRules.judge
+
+    def counting(rules: WindowRules, windows: tuple[Window, ...]) -> Any:
+        judged.append(windows)
+        return judge(rules, windows)
+
+    monkeypatch.setattr(WindowRules, "judge", counting)
+    teller = Teller(OTHER)
+    room = Room(teller)
+    async with followed(room):
+        for _ in range(3):
+            await asyncio.to_thread(room.grab)
+        assert len(judged) == 1
+        teller.shown = (OTHER, SECRET)
+        with pytest.raises(WithheldError) as caught:
+            await asyncio.to_thread(room.grab)
+        assert caught.value.reasons == ("excluded",)
+        room.windows.change(PrivacySettings(exclude_apps=("gedit",)))
+        await room.until("excluded")
+        assert judged[-1] is teller.shown

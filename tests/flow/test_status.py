@@ -56,7 +56,7 @@ def make_status(**changes: Any) -> dict[str, Any]:
             state="watching",
             backend="desk",
             damage=True,
-            sources=(SourceFacts(Source("monitor", "eDP-1", (0, 0, 1920, 1080)), "same", now - 1.0),),
+            sources=(SourceFacts(Source("monitor", "eDP-1", (0, 0, 1920, 1080)), "same", now - 1.0, "pace"),),
             last_frame_at=now - 1.0,
         ),
         "facts": facts,
@@ -99,7 +99,14 @@ def test_ages_are_of_now_and_unknown_ones_are_null() -> None:
     assert status["session"] == {"id": "sess_1", "seconds_left": 3000}
     assert status["uptime_s"] == 60.0
     assert status["capture"]["sources"] == [
-        {"name": "eDP-1", "kind": "monitor", "rect": [0, 0, 1920, 1080], "last_reason": "same", "looked_s_ago": 1.0}
+        {
+            "name": "eDP-1",
+            "kind": "monitor",
+            "rect": [0, 0, 1920, 1080],
+            "last_reason": "same",
+            "looked_s_ago": 1.0,
+            "whole_only": "pace",
+        }
     ]
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hudctl.bugreport import without_debug
+from hudctl.bugreport import _without_personal, without_debug
 from hudctl.cli import main
 from hudctl.redaction import HIDDEN, Secrets
 from tests.fakes.daemon import DaemonProcess, draw_page
@@ -52,6 +52,16 @@ def test_what_has_the_shape_of_a_key_is_hidden(key: str) -> None:
 )
 def test_what_helps_stays(text: str) -> None:
     assert NOTHING.redact(text) == text
+
+
+def test_settings_that_are_a_persons_own_are_hidden() -> None:
+    rows = [
+        {"name": "realtime.key_command", "value": ["pass", "show", "larkspur"]},
+        {"name": "realtime.keyring", "value": True},
+        {"name": "realtime.project", "value": ""},
+    ]
+    told = _without_personal({"settings": rows, "problems": []})
+    assert [row["value"] for row in told["settings"]] == [HIDDEN, True, ""]
 
 
 def test_home_host_and_user_are_replaced_as_whole_words() -> None:

@@ -40,7 +40,14 @@ STATUS: dict[str, Any] = {
         "damage": True,
         "sentence": "",
         "sources": [
-            {"name": "eDP-1", "kind": "monitor", "rect": [0, 0, 1920, 1080], "last_reason": "same", "looked_s_ago": 0.4}
+            {
+                "name": "eDP-1",
+                "kind": "monitor",
+                "rect": [0, 0, 1920, 1080],
+                "last_reason": "same",
+                "looked_s_ago": 0.4,
+                "whole_only": "pace",
+            }
         ],
     },
     "counters": {
@@ -181,6 +188,8 @@ hudd 0.1.0, pid 4242, up 2 h 14 min
   pause        since 2026-11-21 10:31:06 CET, until hudctl resume (lunch)
   screen       watching by mss (shared memory), told of changes
                monitor eDP-1, 1920x1080 at 0,0, looked 0.4 s ago: same
+               no picture of a part beside the whole: the pace of [cost] spares no money
+               for it now
   last         frame 0.4 s ago, note 31 s ago, no event yet
   notes        12 notes, 3 unchanged; 2,100 frames, 2,080 the same, 15 sent, 2 replaced, 1
                withheld
@@ -342,9 +351,16 @@ def test_pictures_that_failed_are_a_trouble():
         assert words in render.render_status({**STATUS, "counters": {"capture_errors": number}}, zone=BERLIN)
 
 
-def test_a_delta_keeps_its_spaces_and_loses_its_controls():
-    assert render.render_delta(" half a word\nand") == " half a word\nand"
-    assert render.render_delta("a\x1b[2Jb\x07") == "ab "
+def test_versions_that_differ_say_what_to_do_after_an_upgrade():
+    body = {"hudctl": "0.2.0", "protocol": [1, 1], "hudd": {"version": "0.1.0", "pid": 7}}
+    told = render.render_versions(body, width=60)
+    assert told.splitlines()[:2] == ["hudctl 0.2.0 (protocol 1 to 1)", "hudd 0.1.0 (pid 7)"]
+    assert "restart it" in told
+    assert "hudctl service restart" in told
+    assert max(map(len, told.splitlines())) <= 60
+    same = render.render_versions({**body, "hudd": {"version": "0.2.0", "pid": 7}})
+    assert same.splitlines() == ["hudctl 0.2.0 (protocol 1 to 1)", "hudd 0.2.0 (pid 7)"]
+    assert render.render_versions({**body, "hudd": None}).endswith("\nhudd is not running")
 
 
 def test_empty_answers_say_so():

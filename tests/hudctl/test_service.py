@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import hudctl.service
-from hudctl import cli, service_text
+from hudctl import cli, service_systemd, service_text
 from hudctl.service_systemd import hudd_command
 from hudd.wire import table
 
@@ -135,8 +135,67 @@ def test_uninstall_leaves_no_trace(system: System, folder: Path, tmp_path: Path,
     assert "sk-" not in capsys.readouterr().out
     assert f"LoadCredential=realtime-key:{key}" in lines(folder / "hudd.service.d/hudd-key.conf")
     assert service("uninstall") == 0
-    assert list(folder.iterdir()) == []
+    assert (
+        f"Notes and settings stay in {tmp_path}/.local/state/hudd and {tmp_path}/.config/hudd."
+        in capsys.readouterr().out
+    )
+    assert not folder.parent.exists()
     assert service("uninstall") == 1
+
+
+@pytest.fixture
+def packaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The Debian package's unit, and its own hudd."""
+    unit = tmp_path / "usr/hudd.service"
+    unit.parent.mkdir()
+    unit.write_text("[Service]\n")
+    monkeypatch.setattr(service_systemd, "PACKAGED", unit)
+    monkeypatch.setattr(service_systemd, "hudd_command", lambda: ["/usr/lib/hudd/bin/hudd"])
+    return unit
+
+
+def test_the_unit_of_the_package_is_enabled_and_disabled_and_no_copy_is_made(
+    system: System, folder: Path, packaged: Path, capsys: pytest.CaptureFixture[str]
+):
+    system.session = False
+    assert service("install") == 0
+    assert capsys.readouterr().out == f"Enabled {packaged}. It runs.\n"
+    assert not folder.exists()
+    begun = system.commands.index("systemctl --user enable hudd.service")
+    assert [command for command in system.commands[begun:] if " is-active " not in command] == [
+        "systemctl --user enable hudd.service",
+        "systemctl --user add-wants default.target hudd.service",
+        "systemctl --user restart hudd.service",
+    ]
+    assert service("uninstall") == 0
+    assert "systemctl --user disable --now hudd.service" in system.commands
+    assert packaged.exists()
+
+
+def test_where_the_graphical_session_is_reached_the_unit_of_the_package_is_enough(system: System, packaged: Path):
+    assert service("install") == 0
+    assert packaged.exists()
+    assert not [command for command in system.commands if "add-wants" in command]
+
+
+def test_the_unit_of_the_package_that_is_not_enabled_cannot_be_uninstalled(
+    system: System, packaged: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert packaged.exists()
+    system.fails["is-enabled"] = ""
+    assert service("uninstall") == 1
+    assert "no service of hudctl to uninstall" in capsys.readouterr().err
+
+
+def test_a_moved_state_needs_a_unit_of_its_own_beside_that_of_the_package(
+    system: System, folder: Path, packaged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HUDD_STATE_DIR", str(tmp_path / "elsewhere"))
+    assert packaged.exists()
+    assert service("install") == 0
+    assert "ExecStart=/usr/lib/hudd/bin/hudd" in lines(folder / "hudd.service")
+    assert service("uninstall") == 0
+    assert not folder.exists()
 
 
 def test_uninstall_keeps_what_a_person_wrote_and_says_so(

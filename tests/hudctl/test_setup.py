@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from hudctl.errors import UsageError
 from hudctl.setup_files import changed_text, check_key_file, checked_key, write_whole
+from tests.fakes.keyring_backend import environment_of_keyring, kept_in
 
 KEY = "sk-typed-0123456789abcdef"
 
@@ -35,12 +36,20 @@ KEY = "sk-typed-0123456789abcdef"
         ("[realtime]\nmodel = 'x'\n[gate]\n", "[realtime]\nuse = \"service\"\nmodel = 'x'\n[gate]\n"),
         ('[realtime]\nuse = "local"  # free\n', '[realtime]\nuse = "service"  # free\n'),
         ("[realtime]\n# Who answers.\n# use = \"local\"\n\n# x\n", '[realtime]\n# Who answers.\n# use = "local"\nuse = "service"\n\n# x\n'),
+        ("[realtime]\nuse='local' # \"mine\"\n", '[realtime]\nuse = "service"  # "mine"\n'),
         ("[realtime] # here\nuse='local'", '[realtime] # here\nuse = "service"\n'),
     ],
 )  # fmt: skip
 def test_one_value_is_changed_and_nothing_else(before: str, after: str) -> None:
     assert changed_text(before, {"use": "service"}) == after
     assert changed_text(after, {"use": "service"}) == after
+
+
+def test_other_kinds_of_values_are_written_as_toml_writes_them() -> None:
+    before = "[realtime]\nkeyring = false  # mine\nkey_command = ['pass', 'x'] # old\n"
+    assert changed_text(before, {"keyring": True, "key_command": []}) == (
+        "[realtime]\nkeyring = true  # mine\nkey_command = []  # old\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,6 +124,8 @@ def environ(tmp_path: Path) -> dict[str, str]:
         "HUDD_ENGINE_ANSWERS": "canned",
         "HUDD_REALTIME_URL": "ws://127.0.0.1:9/v1/realtime",
         "NO_COLOR": "1",
+        # Whoever runs the tests keeps the own keyring.
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
     }
 
 
@@ -135,6 +146,9 @@ def run(environ: dict[str, str], *words: str, stdin: str = "") -> subprocess.Com
         ((), "no terminal"),
         (("--yes",), "--use local or --use service"),
         (("--use", "local", "--key-stdin", "--yes"), "needs no key"),
+        (("--use", "local", "--keyring", "--yes"), "needs no key"),
+        (("--use", "service", "--key-file", "x", "--keyring", "--yes"), "--keyring --key-stdin"),
+        (("--use", "service", "--keyring", "--yes"), "no key yet"),
         (("--use", "service", "--yes"), "no key yet"),
     ],
 )
@@ -260,6 +274,32 @@ def test_a_dialogue_takes_the_key_without_showing_it(environ: dict[str, str]) ->
     assert KEY not in terminal.shown
     assert "two words" not in terminal.shown
     assert tomllib.loads(config(environ).read_text())["realtime"]["use"] == "service"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("answer", "kept"), [("\n", "keyring"), ("f\n", "file")])
+def test_a_dialogue_offers_the_keyring_where_one_works(
+    environ: dict[str, str], tmp_path: Path, answer: str, kept: str
+) -> None:
+    terminal = Terminal(environ | environment_of_keyring(tmp_path / "ring"))
+    terminal.until(SERVICE)
+    terminal.type("s\n")
+    terminal.until(SURE)
+    terminal.type("y\n")
+    terminal.until("Keep the key in the keyring (keyring backend FileKeyring) or in a private file? [K/f]")
+    terminal.type(answer)
+    terminal.until("Key: ")
+    terminal.type(f"{KEY}\n")
+    _no_service(terminal)
+    assert terminal.end() == 0
+    assert KEY not in terminal.shown
+    realtime = tomllib.loads(config(environ).read_text())["realtime"]
+    if kept == "keyring":
+        assert kept_in(tmp_path / "ring") == {"hudd/realtime-key": KEY}
+        assert realtime == {"use": "service", "keyring": True}
+    else:
+        assert kept_in(tmp_path / "ring") == {}
+        assert realtime == {"use": "service", "key_file": "~/.config/hudd/realtime-key"}
 
 
 def _no_service(terminal: Terminal) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.clean_root import LAYER, layered
+
 ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -76,13 +78,6 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return deb
 
 
-@pytest.fixture
-def layer(tmp_path: Path) -> Path:
-    for name in ("top", "tmpfs"):
-        (tmp_path / name).mkdir()
-    return tmp_path
-
-
 def test_package_depends_on_python_and_libraries_alone(package: Path) -> None:
     done = subprocess.run(
         ["dpkg-deb", "-f", package, "Depends"], capture_output=True, text=True, check=True, timeout=30
@@ -92,15 +87,15 @@ def test_package_depends_on_python_and_libraries_alone(package: Path) -> None:
     assert [name for name in names if name != "python3" and not name.startswith(("lib", "zlib1g"))] == []
 
 
-def test_it_installs_runs_and_purges(package: Path, layer: Path) -> None:
+def test_it_installs_runs_and_purges(package: Path, tmp_path: Path) -> None:
     if os.geteuid() != 0:
         sudo = shutil.which("sudo")
         assert sudo is not None, "installing a Debian package takes root or sudo"
+    layer = tmp_path
     script = layer / "life"
     script.write_text(LIFE, encoding="utf-8")
     inside = (
-        f"mount -t tmpfs tmpfs {layer}/tmpfs && mkdir {layer}/tmpfs/upper {layer}/tmpfs/work && "
-        f"mount -t overlay overlay -o lowerdir=/,upperdir={layer}/tmpfs/upper,workdir={layer}/tmpfs/work {layer}/top && "
+        f"set -e\n{layered(layer)}{LAYER}"
         f"mount --rbind /proc {layer}/top/proc && mount --rbind /dev {layer}/top/dev && "
         f"mount -t tmpfs tmpfs {layer}/top/tmp && cp {package} {layer}/top/tmp/hudd.deb && cp {script} {layer}/top/tmp/life && "
         f"exec env -i PATH=/usr/sbin:/usr/bin chroot {layer}/top /bin/sh /tmp/life /tmp/hudd.deb"

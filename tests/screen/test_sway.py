@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hudd.errors import CaptureError
 from hudd.screen.source import Window
-from hudd.screen.sway import sway_windows
+from hudd.screen.sway import subscribe, sway_windows
 
 TREE = {
     "nodes": [
@@ -107,3 +107,33 @@ def test_any_tree_is_windows_or_an_error(tmp_path_factory: pytest.TempPathFactor
 def test_nobody_answers(tmp_path: Path) -> None:
     with pytest.raises(CaptureError, match="sway does not tell of its windows"):
         sway_windows(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        ({"success": True}, ""),
+        ({"success": False}, "refuses to tell"),
+        ({}, "does not tell"),
+        ([], "does not tell"),
+        (None, "does not tell"),
+    ],
+)
+def test_events_are_told_from_the_moment_that_sway_says_so(answer: Any, sentence: str) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(framed(answer))
+        if sentence:
+            with pytest.raises(CaptureError, match=sentence):
+                subscribe(ours, ("window",))
+        else:
+            subscribe(ours, ("window",))
+        assert theirs.recv(100) == struct.pack("=6sII", b"i3-ipc", 10, 2) + b'["window"]'
+
+
+def test_who_closes_before_it_answers_tells_nothing() -> None:
+    ours, theirs = socket.socketpair()
+    with ours:
+        theirs.close()
+        with pytest.raises(CaptureError, match="does not tell"):
+            subscribe(ours, ("window",))

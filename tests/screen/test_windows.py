@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import select
+import struct
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+import xcffib
+import xcffib.xproto
 
 from hudd.clock import SystemClock
 from hudd.config.settings import ScreenSettings
@@ -15,6 +20,7 @@ from hudd.screen.mss_source import MssScreen
 from hudd.screen.places import find_window, window_source
 from hudd.screen.source import Window
 from hudd.screen.x11 import X11Watch, open_watch
+from tests.fakes.desks import manage
 from tests.fakes.screen import XServer, x_server
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="X11 is tested on Linux")
@@ -50,7 +56,7 @@ def told(watch: X11Watch) -> bool:
 
 
 def test_windows_are_told_with_title_class_process_place_and_focus(server: XServer) -> None:
-    server.start("openbox")
+    manage(server)
     watch = open_watch(server.environ["DISPLAY"])
     assert isinstance(watch, X11Watch)
     try:
@@ -71,7 +77,7 @@ def test_windows_are_told_with_title_class_process_place_and_focus(server: XServ
 
 
 def test_a_new_title_a_minimized_window_and_an_ended_one_are_told(server: XServer) -> None:
-    server.start("openbox")
+    manage(server)
     xterm(server, "one", "+10+20")
     program = server.start("xterm", "-T", "two", "-geometry", "20x5+200+200", "-e", "sleep", "100")
     watch = open_watch(server.environ["DISPLAY"])
@@ -135,3 +141,206 @@ def test_a_dead_display_is_told(server: XServer) -> None:
         with pytest.raises(NoDisplayError):
             call()
     watch.close()
+
+
+class Windows:
+    """Windows of our own, without a window manager's help unless there is one."""
+
+    def __init__(self, display: str) -> None:
+        self._x: Any = xcffib
+        self._connection: Any = xcffib.connect(display)
+        self._core = self._connection.core
+        self.screen = self._connection.get_setup().roots[0]
+
+    def make(self, app: str, title: str = "", parent: int = 0, *, alone: bool = False, colour: int = 0xFF00FF) -> int:
+        xproto, window = self._x.xproto, self._connection.generate_id()
+        self._core.CreateWindow(
+            *(self.screen.root_depth, window, parent or self.screen.root, 20, 20, 100, 50, 0),
+            *(xproto.WindowClass.InputOutput, self.screen.root_visual),
+            *(xproto.CW.BackPixel | xproto.CW.OverrideRedirect, [colour, int(alone)]),
+        )
+        placed = struct.pack("=18I", 1, 20, 20, *[0] * 15)  # by its user: the window manager leaves it there
+        hints = xproto.Atom.WM_NORMAL_HINTS
+        self._core.ChangeProperty(xproto.PropMode.Replace, window, hints, xproto.Atom.WM_SIZE_HINTS, 32, 18, placed)
+        for atom, text in ((xproto.Atom.WM_CLASS, f"{app}\0{app}\0"), (xproto.Atom.WM_NAME, title)):
+            if text.strip("\0"):
+                self.set(window, atom, text.encode())
+        return window
+
+    def set(self, window: int, atom: int, data: bytes) -> None:
+        xproto = self._x.xproto
+        self._core.ChangeProperty(xproto.PropMode.Replace, window, atom, xproto.Atom.STRING, 8, len(data), data)
+        self.done()
+
+    def show(self, window: int, *, shown: bool = True) -> None:
+        (self._core.MapWindow if shown else self._core.UnmapWindow)(window)
+        self.done()
+
+    def end(self, window: int) -> None:
+        self._core.DestroyWindow(window)
+        self.done()
+
+    def done(self) -> None:
+        """The server has done all."""
+        self._core.GetInputFocus().reply()
+
+    def colour(self) -> int:
+        """Of the pixel in the middle of where such a window is."""
+        image = self._core.GetImage(2, self.screen.root, 60, 60, 1, 1, 0xFFFFFFFF).reply()
+        return int.from_bytes(bytes(image.data.buf())[:3], "little")
+
+    def close(self) -> None:
+        self._connection.disconnect()
+
+
+@pytest.fixture
+def ours(server: XServer) -> Iterator[Windows]:
+    windows = Windows(server.environ["DISPLAY"])
+    yield windows
+    windows.close()
+
+
+@pytest.fixture
+def follower(server: XServer) -> Iterator[X11Watch]:
+    opened = open_watch(server.environ["DISPLAY"], only_windows=True)
+    assert isinstance(opened, X11Watch)
+    yield opened
+    opened.close()
+
+
+def apps(watch: X11Watch) -> list[str]:
+    return [window.app for window in watch.windows()]
+
+
+def test_what_no_window_manager_lists_is_told_at_once(server: XServer, ours: Windows, follower: X11Watch) -> None:
+    manage(server)
+    assert apps(follower) == []
+    menu = ours.make("vault", "", alone=True)
+    ours.show(menu)
+    (window,) = follower.windows()
+    assert (window.app, window.rect) == ("vault", (20, 20, 100, 50))
+    ours.show(menu, shown=False)
+    assert apps(follower) == []
+    ours.show(menu)
+    ours.end(menu)
+    assert apps(follower) == []
+
+
+def test_a_window_is_told_while_its_frame_is_not_known_yet(ours: Windows, follower: X11Watch) -> None:
+    """As between the frame's mapping and the window manager's list: nothing says that the inner window is a client."""
+    frame = ours.make("", alone=True)
+    wrapper = ours.make("", parent=frame)
+    inner = ours.make("vault", "Accounts", parent=wrapper)
+    for window in (inner, wrapper, frame):
+        ours.show(window)
+    (window,) = follower.windows()
+    assert (window.app, window.title, window.rect) == ("vault", "Accounts", (20, 20, 100, 50))
+    assert window.id == f"{inner:#x}"
+
+
+def test_a_frame_with_a_name_of_its_own_tells_the_managed_window_in_it(ours: Windows, follower: X11Watch) -> None:
+    frame = ours.make("manager", alone=True)
+    inner, behind = ours.make("vault", parent=frame), ours.make("tab", parent=frame)
+    state = ours._core.InternAtom(False, 8, "WM_STATE").reply().atom
+    for window in (inner, behind):
+        ours.set(window, state, b"1")
+    ours.show(inner)
+    ours.show(frame)
+    assert apps(follower) == ["vault"], "the other is behind a tab"
+    ours.show(inner, shown=False)
+    ours.set(inner, state, b"3")
+    ours.set(frame, ours._x.xproto.Atom.WM_NAME, b"rolled up")
+    assert apps(follower) == ["vault", "tab"], "its frame still shows the title"
+
+
+def test_each_change_is_seen_by_the_next_reading_and_nothing_is_asked_without_one(
+    ours: Windows, follower: X11Watch
+) -> None:
+    first = ours.make("one", "News")
+    ours.show(first)
+    before = follower.windows()
+    assert [window.title for window in before] == ["News"]
+    assert follower.windows() is before
+    for title in ("Bank", "News", "Bank"):
+        ours.set(first, ours._x.xproto.Atom.WM_NAME, title.encode())
+        assert [window.title for window in follower.windows()] == [title]
+    ours.set(first, ours._x.xproto.Atom.WM_CLASS, b"x\0vault\0")
+    assert apps(follower) == ["vault"]
+    ours._core.ConfigureWindow(first, ours._x.xproto.ConfigWindow.X, [7])
+    ours.done()
+    (moved,) = follower.windows()
+    assert moved.rect == (7, 20, 100, 50)
+    ours._core.SetInputFocus(0, first, 0)
+    ours.done()
+    assert [window.focused for window in follower.windows()] == [True]
+    settled = follower.windows()
+    ours.set(first, ours._x.xproto.Atom.WM_ICON_NAME, b"irrelevant")
+    assert follower.windows() is settled
+
+
+def test_a_title_that_changed_before_its_window_was_followed_is_told(ours: Windows, follower: X11Watch) -> None:
+    """Whoever waits for the descriptor is woken once more after a new window was listed."""
+    ours.show(ours.make("one"))
+    follower.windows()
+    while follower.take_windows_changed():
+        pass
+    ours.show(ours.make("two"))
+    assert told(follower)
+    follower.windows()
+    assert told(follower)
+    follower.windows()
+    assert not select.select([follower.fileno()], [], [], 0.2)[0]
+
+
+def test_whenever_a_window_is_on_the_screen_a_reading_after_that_tells_it(
+    server: XServer, ours: Windows, follower: X11Watch
+) -> None:
+    """A window manager draws a window some milliseconds before it lists it."""
+    manage(server)
+    secret = ours.make("vault", "Accounts")
+    for number in range(60):
+        ours.show(secret)
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            follower.windows()
+            shown = ours.colour() == 0xFF00FF
+            after = follower.windows()
+            if shown:
+                break
+            assert time.monotonic() < end
+        assert "vault" in [window.app for window in after], f"not told the {number}th time"
+        ours.show(secret, shown=False)
+        while ours.colour() == 0xFF00FF or "vault" in apps(follower):
+            assert time.monotonic() < end
+
+
+def test_windows_of_any_kind_that_come_and_go_meanwhile_are_no_error(
+    server: XServer, ours: Windows, follower: X11Watch
+) -> None:
+    manage(server)
+    stop = threading.Event()
+    flicker = Windows(server.environ["DISPLAY"])
+
+    def come_and_go() -> None:
+        for number in range(300):
+            window = flicker.make(f"app{number}", "x", alone=number % 2 == 0)
+            flicker.show(window)
+            flicker.end(window)
+        stop.set()
+
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    readings = 0
+    try:
+        while not stop.is_set():
+            follower.windows()
+            follower.take_windows_changed()
+            readings += 1
+    finally:
+        thread.join()
+        flicker.close()
+    assert readings > 5
+    end = time.monotonic() + PATIENCE_S
+    while follower.windows():
+        assert time.monotonic() < end
+        time.sleep(0.02)

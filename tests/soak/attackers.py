@@ -214,6 +214,12 @@ def multipart(control: str, count: int, seed: int) -> dict[str, Any]:
     raw.setblocking(True)
     raw.sendall(GREETING)
     raw.sendall(b"\x04\x1c\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER")
+    # Whoever sends on before the daemon has said READY, too, breaks the protocol, and is ended.
+    said = b""
+    while len(said) < len(GREETING) + 2 or len(said) < len(GREETING) + 2 + said[len(GREETING) + 1]:
+        more = raw.recv(4096)
+        assert more, "the daemon did not finish the handshake"
+        said += more
     frame = b"\x03" + (60_000).to_bytes(8, "big") + bytes(60_000)
     sent = 0
     try:

@@ -8,8 +8,6 @@ before it ends; a window that is excluded has its colour from its first moment.
 from __future__ import annotations
 
 import asyncio
-import base64
-import io
 import json
 import random
 import threading
@@ -18,14 +16,14 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import numpy as np
 import zmq
-from PIL import Image
 
 from hudctl import Client, HudctlError
+from hudctl.connection import new_token
 from hudd.wire.endpoints import notes_socket
 from hudd.wire.messages import parse_time
 from tests.fakes.daemon import DaemonProcess
@@ -34,15 +32,26 @@ from tests.fakes.desks import SwayDesk, x_desk
 from tests.fakes.logind import Logind, logind
 from tests.fakes.sway import sway
 from tests.soak.daemon import QUICK
-from tests.soak.service import KEY, MODEL, Service
+from tests.soak.dose import part_of
+from tests.soak.looking import Looking
+from tests.soak.service import KEY, MODEL
 
 FULL = 10_000
 """Frames."""
+SHORT_DOSE = 0.1
+SHORT = 2_200
+"""Below that dose its share is of so many frames; every kind of event still comes."""
 MASKED = 4
-"""So much shorter are the runs with masked windows."""
-SECRET = (255, 0, 255)
+"""So much shorter are full runs with masked windows."""
+KINDS: Final = (
+    *("locked hint", "lock word", "session left", "sleep", "pause"),
+    *("window", "window", "title", "title"),
+)
 TICKS_S = 0.03
-HELD_S = (0.05, 0.4)
+HELD_S = (0.03, 0.25)
+REST_S = (0.05, 0.4)
+REGIONS: Final[tuple[tuple[int, int, int, int] | None, ...]] = (None, (0, 0, 400, 440), (200, 0, 400, 440))
+"""What snaps are taken of, each by a client of its own: the monitor, and parts of it where secrets are shown."""
 READ_S = 10.0
 
 
@@ -86,38 +95,6 @@ class Report:
         return rows
 
 
-class Looking(Service):
-    """A service that looks at what it receives."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pictures = 0
-        self.secrets: list[str] = []
-
-    def received(self, index: int, frame: str | bytes) -> None:
-        event: Any = json.loads(frame)
-        if event.get("type") == "response.create":
-            for item in event["response"].get("input", ()):
-                for part in item.get("content", ()):
-                    if part.get("type") == "input_image":
-                        self._look(part["image_url"], event["response"]["metadata"].get("snap", ""))
-        super().received(index, frame)
-
-    def _look(self, address: str, snap: str) -> None:
-        data = base64.b64decode(address.partition(",")[2])
-        self.pictures += 1
-        if shows_secret(data):
-            self.secrets.append(snap)
-
-
-def shows_secret(data: bytes) -> bool:
-    """Whether a picture has a patch of the secret's colour, JPEG's blur allowed for."""
-    with Image.open(io.BytesIO(data)) as picture:
-        pixels = np.asarray(picture.convert("RGB"), dtype=np.int16)
-    near = np.abs(pixels - np.array(SECRET, dtype=np.int16)).max(axis=2) < 60
-    return int(near.sum()) >= 64
-
-
 class Desk(Protocol):
     """A desktop with a window that may not be seen, one that shows what a locked screen would, and one that ticks."""
 
@@ -130,17 +107,33 @@ class Desk(Protocol):
 
 
 class States:
-    """What ``state/`` says, read in a thread."""
+    """What ``state/`` says, read in a thread.
 
-    def __init__(self, runtime: Path) -> None:
+    Args:
+        runtime: The daemon's folder.
+        asked: Asks the daemon itself for its reasons, to tell a late word from a missed event.
+    """
+
+    def __init__(self, runtime: Path, asked: Callable[[], list[str]]) -> None:
+        self._asked = asked
         self._context: zmq.Context[Any] = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
         self._socket.setsockopt(zmq.LINGER, 0)
-        self._socket.subscribe("state/")
-        self._socket.connect(f"ipc://{runtime / notes_socket({}).name}")
         self._changed = threading.Condition()
         self._reasons: list[str] = []
         self._stop = threading.Event()
+        welcome = f"welcome/{new_token()}/"
+        for topic in ("state/", welcome):
+            self._socket.subscribe(topic)
+        self._socket.connect(f"ipc://{runtime / notes_socket({}).name}")
+        # Before its welcome a subscriber may be told nothing.
+        while self._socket.poll(READ_S * 1000):
+            if self._socket.recv_multipart()[0] == welcome.encode():
+                break
+        else:
+            self._context.destroy(linger=0)
+            raise AssertionError(f"no welcome in {READ_S:g} s")
+        self._socket.unsubscribe(welcome)
         self._thread = threading.Thread(target=self._read, name="states")
         self._thread.start()
 
@@ -156,7 +149,7 @@ class States:
         """Until ``state/`` says so."""
         with self._changed:
             assert self._changed.wait_for(lambda: (reason in self._reasons) == held, READ_S), (
-                f"state/ did not tell {reason} {held} in {READ_S:g} s, but {self._reasons}"
+                f"state/ did not tell {reason} {held} in {READ_S:g} s, but {self._reasons}; status: {self._asked()}"
             )
 
     def close(self) -> None:
@@ -188,6 +181,7 @@ class Trial:
             **settings,
         }
         self._stop = threading.Event()
+        self._deck: list[str] = []
         self._read_at: list[tuple[float, float]] = []
         """When events were read and when they were over again, wall clock."""
 
@@ -204,13 +198,14 @@ class Trial:
                 await asyncio.to_thread(lambda: daemon.start().ready())
                 runtime = self._folder / "run"
                 client = inner.enter_context(Client(timeout_s=20, runtime_dir=runtime))
-                states = States(runtime)
+                states = States(runtime, lambda: client.call("status")["sending"]["reasons"])
                 inner.callback(states.close)
-                threads = [threading.Thread(target=work) for work in (self._snaps, self._ticks)]
+                threads = [threading.Thread(target=self._snaps, args=(region,)) for region in REGIONS]
+                threads.append(threading.Thread(target=self._ticks))
                 for thread in threads:
                     thread.start()
                 try:
-                    while self.report.frames < self._frames:
+                    while self.report.frames < self._frames or len(self.report.events) < len(set(KINDS)):
                         await self._event(desk, client, states)
                         status = await asyncio.to_thread(client.call, "status")
                         self.report.frames = status["counters"]["frames"]
@@ -247,11 +242,11 @@ class Trial:
 
     # What goes on all the time
 
-    def _snaps(self) -> None:
+    def _snaps(self, region: tuple[int, int, int, int] | None) -> None:
         with Client(timeout_s=20, runtime_dir=self._folder / "run") as client:
             while not self._stop.wait(0.02):
                 try:
-                    client.snap()
+                    client.snap(region=region)
                     self.report.snaps += 1
                 except HudctlError as error:
                     self.report.refused[error.code or type(error).__name__] += 1
@@ -274,14 +269,16 @@ class Trial:
             "sleep": ("suspended", lambda held: desk.sleep(going=held)),
             "pause": ("paused", lambda held: asyncio.to_thread(_pause, client, held)),
         }
-        kind = dice.choice([*kinds, "window", "window", "title", "title"])
+        if not self._deck:  # all kinds in an order of their own, then again
+            self._deck = dice.sample(KINDS, len(KINDS))
+        kind = self._deck.pop()
         self.report.events[kind] += 1
         if kind in kinds:
             reason, set_to = kinds[kind]
             await self._held(kind, reason, set_to, states)
         else:
             await self._window(kind, states)
-        await asyncio.sleep(dice.uniform(*HELD_S))
+        await asyncio.sleep(dice.uniform(*REST_S))
 
     async def _held(self, kind: str, reason: str, set_to: Callable[[bool], Awaitable[None]], states: States) -> None:
         begun = time.monotonic()
@@ -353,31 +350,28 @@ def run_private(folder: Path, desk: Desk, *, seed: int, frames: int, mask: bool 
             trial.close()
 
 
-def run_x(folder: Path, *, seed: int, frames: int, mask: bool = False) -> Report:
+def run_x(folder: Path, *, seed: int, dose: float, mask: bool = False) -> Report:
     """Under Xvfb with openbox."""
     with x_desk() as desk:
-        return run_private(folder, desk, seed=seed, frames=frames, mask=mask)
+        return run_private(folder, desk, seed=seed, frames=frames_of(dose, mask=mask), mask=mask)
 
 
-def run_sway(folder: Path, *, seed: int, frames: int, mask: bool = False) -> Report:
+def run_sway(folder: Path, *, seed: int, dose: float, mask: bool = False) -> Report:
     """Under sway with terminals."""
     with sway() as running:
-        return run_private(folder, SwayDesk(running), seed=seed, frames=frames, mask=mask)
+        return run_private(folder, SwayDesk(running), seed=seed, frames=frames_of(dose, mask=mask), mask=mask)
 
 
-def run_x_masked(folder: Path, *, seed: int, frames: int) -> Report:
-    """The same with masks, shorter."""
-    return run_x(folder, seed=seed, frames=frames // MASKED, mask=True)
-
-
-def run_sway_masked(folder: Path, *, seed: int, frames: int) -> Report:
-    """The same with masks, shorter."""
-    return run_sway(folder, seed=seed, frames=frames // MASKED, mask=True)
+def frames_of(dose: float, *, mask: bool) -> int:
+    """How many frames a run has."""
+    if dose < SHORT_DOSE:
+        return part_of(SHORT, dose)
+    return part_of(FULL // MASKED if mask else FULL, dose)
 
 
 RUNS: Final[dict[str, Callable[..., Report]]] = {
     "private": run_x,
-    "private-mask": run_x_masked,
+    "private-mask": partial(run_x, mask=True),
     "private-sway": run_sway,
-    "private-sway-mask": run_sway_masked,
+    "private-sway-mask": partial(run_sway, mask=True),
 }

@@ -211,6 +211,7 @@ complete -c hudctl -n '_shtab_hudctl_using setup' -l json -d 'print one JSON obj
 complete -c hudctl -n '_shtab_hudctl_using setup' -l use -xka "local service" -d 'who answers, instead of being asked'
 complete -c hudctl -n '_shtab_hudctl_using setup' -l key-file -xka "(__fish_complete_path (commandline -ct))" -d 'take the key from this file and keep it there'
 complete -c hudctl -n '_shtab_hudctl_using setup' -l key-stdin -d 'take the key from standard input'
+complete -c hudctl -n '_shtab_hudctl_using setup' -l keyring -d 'keep the key in the desktop'"'"'s keyring, not in a file'
 complete -c hudctl -n '_shtab_hudctl_using setup' -l install-service -d 'let the system start hudd'
 complete -c hudctl -n '_shtab_hudctl_using setup' -l yes -d 'ask nothing; take what is given, else the defaults'
 complete -c hudctl -n '_shtab_hudctl_using; and test $_shtab_hudctl_npos -eq 0' -a service -d 'Let systemd or launchd run hudd.'

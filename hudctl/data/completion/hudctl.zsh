@@ -391,6 +391,7 @@ _shtab_hudctl_setup_options=(
   "--use[who answers, instead of being asked]:use:(local service)"
   "--key-file[take the key from this file and keep it there]:FILE:_files"
   "--key-stdin[take the key from standard input]"
+  "--keyring[keep the key in the desktop\'s keyring, not in a file]"
   "--install-service[let the system start hudd]"
   "--yes[ask nothing\; take what is given, else the defaults]"
 )

@@ -1,0 +1,102 @@
+"""The doctor's line about the key, where a program or the keyring is to give it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from hudd.checks import endpoint
+from hudd.checks.endpoint import check_endpoint, check_key
+from hudd.checks.finding import Finding
+from hudd.checks.machine import check_extras
+from tests.fakes.keyring_backend import environment_of_keyring
+from tests.fakes.machine import Machine
+
+KEY = "planted-Larkspur-77"
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    made = Machine(tmp_path, monkeypatch)
+    made.environ["PATH"] = os.environ["PATH"]
+    return made
+
+
+def keyring(machine: Machine, *, key: str = "", fault: str = "") -> None:
+    machine.settings('[realtime]\nuse = "service"\nkeyring = true\n')
+    machine.environ |= environment_of_keyring(machine.folder / "ring", key=key, fault=fault)
+
+
+def command(machine: Machine, script: str, *lines: str) -> None:
+    words = json.dumps(["sh", "-c", script])
+    machine.settings("\n".join(['[realtime]\nuse = "service"', f"key_command = {words}", *lines]))
+
+
+def line(machine: Machine) -> Finding:
+    (found,) = check_key(machine.context())
+    assert KEY not in str(found.to_json())
+    return found
+
+
+def test_a_key_that_a_command_prints_is_found_there(machine: Machine) -> None:
+    command(machine, f"echo {KEY}", 'url = "wss://name.openai.azure.com/openai/v1/realtime"')
+    found = line(machine)
+    assert (found.state, found.details) == ("ok", {"where": "command sh of [realtime] key_command"})
+
+
+def test_a_key_in_the_keyring_is_found_there(machine: Machine) -> None:
+    keyring(machine, key=f"sk-{KEY}")
+    found = line(machine)
+    assert (found.state, found.details) == ("ok", {"where": "keyring (keyring backend FileKeyring)"})
+
+
+@pytest.mark.parametrize(
+    ("script", "cause", "remedy"),
+    [
+        (
+            f"echo {KEY}; echo gpg: no {KEY} here >&2; exit 3",
+            "failed with exit code 3: gpg: no (hidden) here",
+            "terminal",
+        ),
+        ("absent-program", "failed with exit code 127", "terminal"),
+        ("sleep 30", "gave no key within 0.3 s, as if it waited for a person", "terminal"),
+    ],
+)
+def test_a_command_that_fails_is_named_with_its_words(machine: Machine, script: str, cause: str, remedy: str) -> None:
+    machine.patch.setattr(endpoint, "KEY_S", 0.3)
+    command(machine, script)
+    found = line(machine)
+    assert (found.state, cause in found.cause, remedy in found.remedy) == ("failure", True, True), found
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause", "remedy"),
+    [
+        ("locked", "The keyring is locked", "Unlock the keyring"),
+        ("breaks", "the bus is away", "hudctl resume"),
+        ("", "holds no key of hudd", "hudctl setup --use service --keyring"),
+    ],
+)
+def test_a_keyring_that_fails_is_named(machine: Machine, fault: str, cause: str, remedy: str) -> None:
+    keyring(machine, fault=fault)
+    found = line(machine)
+    assert (found.state, cause in found.cause, remedy in found.remedy) == ("failure", True, True), found
+
+
+def test_the_missing_extra_is_a_failure_only_where_it_is_needed(machine: Machine) -> None:
+    machine.without("keyring")
+    assert [f.state for f in check_extras(machine.context()) if f.details["extra"] == "keyring"] == ["ok"]
+    keyring(machine)
+    (found,) = [f for f in check_extras(machine.context()) if f.details["extra"] == "keyring"]
+    assert (found.state, "pip install 'hudd[keyring]'" in found.remedy) == ("failure", True)
+
+
+def test_it_is_asked_once_for_all_checks(machine: Machine) -> None:
+    command(machine, f"echo >> {machine.folder}/asked; echo {KEY}", 'url = "ws://127.0.0.1:9/v1/realtime"')
+    context = machine.context()
+    for _ in range(2):
+        assert KEY not in str([found.to_json() for check in (check_key, check_endpoint) for found in check(context)])
+    assert len((machine.folder / "asked").read_text().splitlines()) == 1
