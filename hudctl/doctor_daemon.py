@@ -17,7 +17,7 @@ from hudd.wire.endpoints import LOCK, EndpointError, how_to_start, runtime_dir
 
 ASK_S: Final = 3.0
 VERSION_S: Final = 5.0
-RESTART: Final = "Restart hudd: systemctl --user restart hudd, or end it and start it again"
+RESTART: Final = "Restart hudd: hudctl service restart, or end it and start it again"
 
 
 def ask_installation(environ: Mapping[str, str], *, run: Callable[[str], str] | None = None) -> Iterator[Line]:

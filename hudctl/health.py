@@ -203,7 +203,7 @@ def _counts(status: Mapping[str, Any]) -> str:
         f"{counters[name]:,} {name}" for name in ("replaced", "withheld", "echo") if number_or_none(counters.get(name))
     ]
     sent = f"{number_or_none(counters.get('sent')) or 0:,} sent"
-    return f"{', '.join(parts)}; {frames}, {same} the same, {', '.join([sent, *held])}"
+    return f"{', '.join(parts)} since the start; {frames}, {same} the same, {', '.join([sent, *held])}"
 
 
 def _trouble_rows(status: Mapping[str, Any]) -> list[_Row]:

@@ -22,7 +22,7 @@ from hudctl.doctor_words import Line
 from hudctl.errors import HudctlError, UsageError
 from hudctl.setup_files import Value, changed_text, read_text, what_to_add, write_whole
 from hudctl.setup_key import choose_key
-from hudctl.words import Look, line, objects
+from hudctl.words import Look, line, objects, wrap
 from hudd.wire import table
 from hudd.wire.endpoints import how_to_start
 
@@ -45,6 +45,7 @@ class Setup:
         done: Sentences of what was changed.
         checks: What was looked at.
         failed: Whether something did not work.
+        started: Whether hudd was started with what was written.
     """
 
     arguments: argparse.Namespace
@@ -56,11 +57,14 @@ class Setup:
     done: list[str] = field(default_factory=list[str])
     checks: list[Line] = field(default_factory=list[Line])
     failed: bool = False
+    started: bool = False
 
     def say(self, text: str = "") -> None:
         """A sentence for a person."""
         if not self.quiet:
-            print(text, flush=True)
+            most = width() if sys.stdout.isatty() else 0
+            for row in text.split("\n"):
+                print(*([row] if row.startswith(" ") else wrap(row, most)), sep="\n", flush=True)
 
     def ask(self, question: str, choices: str) -> str:
         """One of the choices by its first letter; the upper-case one at a plain return."""
@@ -116,18 +120,26 @@ def _steps(run: Setup) -> None:
     run.say()
     for sentence in run.done or ["Nothing was to be changed."]:
         run.say(f"* {sentence}")
-    run.say(_what_next())
+    run.say(_what_next(started=run.started))
     run.say("Then ask it: hudctl snap. What is wrong, if anything: hudctl doctor.")
 
 
-def _what_next() -> str:
+def _runs() -> bool:
     from hudctl.connection import Endpoints  # noqa: PLC0415 - beside its only use
 
     try:
         Endpoints().probe()
     except HudctlError:
+        return False
+    return True
+
+
+def _what_next(*, started: bool) -> str:
+    if not _runs():
         return f"Start hudd with: {how_to_start(os.environ)}"
-    return "hudd runs; to take this up restart it: systemctl --user restart hudd, or end it and start it again."
+    if started:
+        return "hudd runs."
+    return "hudd runs; to take this up: hudctl service restart, or end it and start it again."
 
 
 def _read(run: Setup) -> None:
@@ -209,7 +221,8 @@ def _write(run: Setup, values: dict[str, Value]) -> None:
         write_whole(run.config, before, private=False)
         raise HudctlError(f"The settings did not take it, so they are as before: {' '.join(problems)}")
     told = ", ".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items())
-    run.done.append(f"[realtime] {told} stands in {run.config}; nothing else in it was changed.")
+    rest = "; nothing else in it was changed" if before else ""
+    run.done.append(f"[realtime] {told} stands in {run.config}{rest}.")
     for key in values:
         if (name := f"HUDD_REALTIME_{key.upper()}") in os.environ:
             run.say(f"But {name} is set in this environment and goes before the file; unset it.")
@@ -236,6 +249,7 @@ def _service(run: Setup) -> None:
         wanted = run.ask("\nShall the system start hudd with your session?", "Yn") == "y"
     if not wanted:
         return
+    ran = _runs()
     try:
         done = subprocess.run(
             [sys.executable, "-m", "hudctl", "service", "install"],
@@ -254,5 +268,6 @@ def _service(run: Setup) -> None:
         run.failed = True
         run.checks.append({"name": "service", "state": "warning", "cause": said, "remedy": "hudctl service install"})
         return
+    run.started = not ran
     run.done.append("hudd is installed as a service.")
     run.say(said)

@@ -96,7 +96,7 @@ def check_extras(context: Context) -> Iterable[Finding]:
             remedy = "Install it: pip install 'hudd[keyring]', or run: hudctl setup"
             yield failure("extras", cause, remedy, extra=extra, installed=False)
         else:
-            cause = f"hudd[{extra}] is not installed; nothing needs it now ({purpose})."
+            cause = f"hudd[{extra}] ({purpose}) is not installed; nothing needs it now."
             yield ok("extras", cause, extra=extra, installed=False)
 
 
@@ -149,8 +149,8 @@ def check_limits(context: Context) -> Iterable[Finding]:
         cause = f"A process may open only {hard} files here, which bounds the number of subscribers."
         yield warning("limits", cause, "Raise it: ulimit -Hn 65536 (as root), or LimitNOFILE= in the unit", **details)
     else:
-        told = "without a bound" if most == resource.RLIM_INFINITY else f"up to {most:,}"
-        yield ok("limits", f"A process may open files {told}.", **details)
+        told = "any number of" if most == resource.RLIM_INFINITY else f"{most:,}"
+        yield ok("limits", f"A process may open {told} files.", **details)
 
 
 def check_disk(context: Context) -> Iterable[Finding]:

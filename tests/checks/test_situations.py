@@ -78,7 +78,7 @@ def _desktop_extra_missing_in_a_desktop(machine: Machine) -> None:
     machine.without("dbus_fast")
 
 
-@situation(check_extras, "ok", "hudd[systemd] is not installed", "")
+@situation(check_extras, "ok", "hudd[systemd] (fields in the journal of systemd) is not installed", "")
 def _systemd_extra_missing(machine: Machine) -> None:
     machine.without("systemd")
 

@@ -44,9 +44,8 @@ mount -t proc proc /proc
 umount -l /old
 rmdir /old
 find /etc/apt/sources.list.d -type f -not -name debian.sources -delete
-for path in /usr/lib/python3/dist-packages/*; do
-    dpkg -S "$path" >/dev/null 2>&1 || rm -rf "$path"
-done
+LC_ALL=C dpkg -S /usr/lib/python3/dist-packages/* 2>&1 >/dev/null |
+    sed -n 's/^dpkg-query: no path found matching pattern //p' | xargs -r -d '\n' rm -rf
 hostname {HOST}
 echo {HOST} >/etc/hostname
 printf '127.0.0.1 localhost {HOST}\n' >/etc/hosts

@@ -104,11 +104,11 @@ class UserSystemd:
                 stdout=log,
                 stderr=log,
             )
-        end = time.monotonic() + START_S
-        while not self._up():
-            assert self._process.poll() is None, f"the stage ended:\n{self.log()}"
-            assert time.monotonic() < end, f"systemd did not come up:\n{self.log()}"
-            time.sleep(0.1)
+        try:
+            self._wait_until_up(self._process)
+        except BaseException:  # also a time limit of the test's: nothing may be left running
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
@@ -116,6 +116,8 @@ class UserSystemd:
     ) -> None:
         if self.leader:
             os.kill(self.leader, signal.SIGKILL)  # the first process of the namespace: all others end with it
+        elif self._process is not None:
+            self._process.kill()  # unshare takes what it started with it
         for process in (self._process, *self._started):
             if process is not None:
                 process.wait(10)
@@ -231,6 +233,13 @@ class UserSystemd:
     def log(self) -> str:
         """What was printed so far."""
         return self.log_path.read_text(encoding="utf-8", errors="replace")
+
+    def _wait_until_up(self, process: subprocess.Popen[bytes]) -> None:
+        end = time.monotonic() + START_S
+        while not self._up():
+            assert process.poll() is None, f"the stage ended:\n{self.log()}"
+            assert time.monotonic() < end, f"systemd did not come up:\n{self.log()}"
+            time.sleep(0.1)
 
     def _up(self) -> bool:
         assert self._process is not None

@@ -191,8 +191,8 @@ hudd 0.1.0, pid 4242, up 2 h 14 min
                no picture of a part beside the whole: the pace of [cost] spares no money
                for it now
   last         frame 0.4 s ago, note 31 s ago, no event yet
-  notes        12 notes, 3 unchanged; 2,100 frames, 2,080 the same, 15 sent, 2 replaced, 1
-               withheld
+  notes        12 notes, 3 unchanged since the start; 2,100 frames, 2,080 the same, 15
+               sent, 2 replaced, 1 withheld
   trouble      2 errors, 1 ignored request
   reading      Install hudd[local] so that the screen's text is read.
   cost today   $0.0412 of $1.00, $0.0031 more reserved, 15 answers
@@ -387,7 +387,7 @@ def test_status_of_a_daemon_at_ease():
     text = render.render_status(status, zone=BERLIN)
     assert "connection   ready since 2026-11-21 10:31:06 CET\n" in text
     assert "sending      yes\n" in text
-    assert "notes        1 note; 1 frame, 0 the same, 1 sent\n" in text
+    assert "notes        1 note since the start; 1 frame, 0 the same, 1 sent\n" in text
     for absent in ("pause", "trouble", "reading", "last errors", "next try"):
         assert absent not in text
 
