@@ -90,6 +90,8 @@ async def test_without_a_service_nothing_fails_and_one_line_says_so(
             bubbles = Bubbles(desktop)
             notices.tell("money", "A third step.")
             await bubbles.wait(1)
+            if bubbles.history[-1] == "Another step.":  # it still waited when the service came
+                await bubbles.wait(2)
             assert bubbles.history[-1] == "A third step."
     assert len([m for m in caplog.messages if "no desktop notification" in m]) == 1
 
