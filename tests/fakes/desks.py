@@ -15,6 +15,8 @@ SECRET = 0xFF00FF
 PRIVATE = "Bank \u2014 Mozilla Firefox Private Browsing"
 PUBLIC = "News \u2014 Mozilla Firefox"
 PATIENCE_S = 20.0
+NO_SAVER = ("-s", "0")
+"""Arguments of Xvfb: without input its screensaver begins after ten minutes, and with it nothing may be looked at."""
 
 
 class XDesk:
@@ -93,9 +95,18 @@ class XDesk:
             self._connection.flush()
 
     def _map(self, window: int, *, shown: bool = True) -> None:
+        """Until it is so: what is unmapped before the window manager mapped it would be mapped after that."""
+        viewable = self._x.xproto.MapState.Viewable
         with self._lock:
             (self._connection.core.MapWindow if shown else self._connection.core.UnmapWindow)(window)
-            self._connection.flush()
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            with self._lock:
+                told = self._connection.core.GetWindowAttributes(window).reply()
+            if (told.map_state == viewable) == shown:
+                return
+            assert time.monotonic() < end, "the window manager does not show a window"
+            time.sleep(0.001)
 
 
 def manage(server: XServer) -> None:
@@ -135,7 +146,7 @@ def manage(server: XServer) -> None:
 @contextmanager
 def x_desk() -> Iterator[XDesk]:
     """Xvfb with openbox."""
-    with x_server((640, 480)) as server:
+    with x_server((640, 480), NO_SAVER) as server:
         manage(server)
         desk = XDesk(server)
         try:
@@ -170,7 +181,11 @@ class SwayDesk:
                 )
             if app == "firefox":
                 self._titles = sway.folder / "titles"
-                script = f"while sleep 0.02; do printf '\\033]2;%s\\007' \"$(cat {self._titles})\"; done"
+                # Each second another one: foot shows a title late or never that came while it was busy with the last.
+                script = (
+                    "i=0; while sleep 0.02; do i=$((i+1)); "
+                    f"printf '\\033]2;%d %s\\007' $((i/50)) \"$(cat {self._titles})\"; done"
+                )
                 self._titles.write_text(PUBLIC)
             sway.start("foot", "-a", app, "-T", title, "-o", f"colors.background={colour}", "sh", "-c", script)
         end = time.monotonic() + 20.0

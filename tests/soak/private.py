@@ -53,6 +53,7 @@ REST_S = (0.05, 0.4)
 REGIONS: Final[tuple[tuple[int, int, int, int] | None, ...]] = (None, (0, 0, 400, 440), (200, 0, 400, 440))
 """What snaps are taken of, each by a client of its own: the monitor, and parts of it where secrets are shown."""
 READ_S = 10.0
+STALLED_S = 60.0
 
 
 @dataclass
@@ -62,6 +63,7 @@ class Report:
     Attributes:
         with_secret: Pictures with something private that left after the daemon had read the event.
         too_early: Those that left before: nobody had told the daemon yet.
+        close: Of each picture with something private, which event was near.
         delays_ms: By kind of event, from just before it until ``state/`` told it.
     """
 
@@ -74,6 +76,7 @@ class Report:
     snaps: int = 0
     refused: Counter[str] = field(default_factory=Counter[str])
     events: Counter[str] = field(default_factory=Counter[str])
+    close: list[str] = field(default_factory=list[str])
     delays_ms: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
 
     def rows(self) -> list[str]:
@@ -84,7 +87,7 @@ class Report:
             f" received, {self.with_secret} with something private after the event was read, {self.too_early} before; {sum(self.events.values())} events"
             f" {dict(self.events)}; {self.snaps} snaps answered, refused {dict(self.refused)}"
         )
-        rows = [told]
+        rows = [told, *self.close]
         for name, delays in sorted(self.delays_ms.items()):
             ordered = sorted(delays)
             p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
@@ -182,8 +185,9 @@ class Trial:
         }
         self._stop = threading.Event()
         self._deck: list[str] = []
-        self._read_at: list[tuple[float, float]] = []
-        """When events were read and when they were over again, wall clock."""
+        self._seen_at = time.monotonic()
+        self._read_at: list[tuple[str, float, float]] = []
+        """Events, when they were read and when they were over again, wall clock."""
 
     async def run(self) -> Report:
         async with AsyncExitStack() as stack:
@@ -207,8 +211,7 @@ class Trial:
                 try:
                     while self.report.frames < self._frames or len(self.report.events) < len(set(KINDS)):
                         await self._event(desk, client, states)
-                        status = await asyncio.to_thread(client.call, "status")
-                        self.report.frames = status["counters"]["frames"]
+                        self._progress(await asyncio.to_thread(client.call, "status"))
                 finally:
                     self._stop.set()
                     for thread in threads:
@@ -216,6 +219,13 @@ class Trial:
                 self.report.pictures = self.service.pictures
                 await asyncio.to_thread(self._count, client)
         return self.report
+
+    def _progress(self, status: dict[str, Any]) -> None:
+        frames, now = status["counters"]["frames"], time.monotonic()
+        if frames > self.report.frames:
+            self.report.frames, self._seen_at = frames, now
+        reasons = status["sending"]["reasons"]
+        assert now - self._seen_at < STALLED_S, f"no frame in {STALLED_S:g} s: {reasons}, {status['capture']}"
 
     def close(self) -> None:
         self._stack.close()
@@ -236,8 +246,12 @@ class Trial:
             more = bool(page["notes"]) and page["more"]
         for snap in self.service.secrets:
             at = left.get(snap)
-            early = at is not None and not any(told <= at <= over for told, over in self._read_at)
+            early = at is not None and not any(told <= at <= over for _, told, over in self._read_at)
             self.report.too_early += early
+            if at is not None:
+                kind, told, over = min(self._read_at, key=lambda one: min(abs(at - one[1]), abs(at - one[2])))
+                after = f"{(at - told) * 1000:.0f} ms after it was read, {(at - over) * 1000:.0f} ms after its end"
+                self.report.close.append(f"  left near a {kind}: {after}")
             self.report.with_secret += not early
 
     # What goes on all the time
@@ -290,7 +304,7 @@ class Trial:
         await asyncio.sleep(self.dice.uniform(*HELD_S))
         self._desk.behind(shown=False)
         await asyncio.sleep(0.05)
-        self._read_at.append((told, time.time()))
+        self._read_at.append((kind, told, time.time()))
         await set_to(False)
         await asyncio.to_thread(states.wait, reason, held=False)
 
@@ -313,7 +327,7 @@ class Trial:
         else:
             self._desk.behind(shown=False)
             await asyncio.sleep(0.05)
-        self._read_at.append((told, time.time()))
+        self._read_at.append((kind, told, time.time()))
         if kind == "title":
             self._desk.retitle(private=False)
         if not self.report.masked:
