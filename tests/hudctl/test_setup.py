@@ -231,6 +231,20 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self.fd, text.encode())
 
+    def stop(self, how: str) -> None:
+        """Interrupt it; again as a person would, because Python misses a ctrl-C in the moment before it waits."""
+        for _ in range(3):
+            self.type(how)
+            end = time.monotonic() + 5.0
+            while "Stopped" not in self.shown:
+                left_s = end - time.monotonic()
+                if left_s <= 0 or not select.select([self.fd], [], [], left_s)[0]:
+                    break
+                if not self._read():
+                    return
+            else:
+                return
+
     def end(self) -> int:
         """Read all of the rest; the exit code."""
         while self._read():
@@ -337,7 +351,7 @@ def test_an_interruption_leaves_a_state_that_hudd_starts_with(environ: dict[str,
         _no_service(terminal)  # an end of input is only heard when something is asked
         assert terminal.end() == 0
     else:
-        terminal.type(how)
+        terminal.stop(how)
         assert terminal.end() == 130
         assert "Run hudctl setup again" in terminal.shown
     assert KEY not in terminal.shown
