@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 FONT = ("-fa", "DejaVu Sans Mono", "-fs", "11")
 DOSE = float(os.environ.get("HUDD_DOSE", "0.05"))
 TYPED_WITHIN_S = 3.0
-FOLLOW_S = max(25.0, 120.0 * DOSE)
+FOLLOW_S = max(12.0, 120.0 * DOSE)
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ async def _cancelled(feed: AsyncFeed, chance: random.Random) -> Note | None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 async def test_thousands_of_cancellations_lose_nothing(tmp_path: Path, seed: int) -> None:
     chance, stop, cut = random.Random(seed), asyncio.Event(), 0
     got: list[int] = []

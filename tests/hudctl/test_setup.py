@@ -338,8 +338,10 @@ def test_who_does_not_want_pictures_to_leave_gets_the_local_engine(environ: dict
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stop", [SERVICE, SURE, "Key: ", "Trying it"])
-@pytest.mark.parametrize("how", ["\x03", "\x04"])
+@pytest.mark.parametrize(
+    ("stop", "how"),
+    [(SERVICE, "\x03"), (SURE, "\x04"), ("Key: ", "\x03"), ("Trying it", "\x03"), ("Trying it", "\x04")],
+)
 def test_an_interruption_leaves_a_state_that_hudd_starts_with(environ: dict[str, str], stop: str, how: str) -> None:
     terminal = Terminal(environ)
     for question, answer in ((SERVICE, "s\n"), (SURE, "y\n"), ("Key: ", f"{KEY}\n"), ("Trying it", "")):
