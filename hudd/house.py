@@ -68,6 +68,7 @@ from hudd.relays import Relays
 from hudd.reports import Reports
 from hudd.screen.choose import open_screen
 from hudd.service.logs import Log
+from hudd.service.memory import trim_memory
 from hudd.service.notify import Notifier
 from hudd.service.wakes import tells_of_jumps
 from hudd.wire.endpoints import control_socket, notes_socket
@@ -259,6 +260,7 @@ class House:
             grab=self.guards.windows.grab,
             details=self.spending.meter.affordable_details,
             why_no_details=self.spending.meter.why_no_details,
+            tidy=trim_memory,
         )
         self.capture = Capture(
             eyes=self.eyes,

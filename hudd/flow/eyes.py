@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from hudd.clock import Clock
 from hudd.config.settings import GateSettings
@@ -17,6 +17,8 @@ from hudd.screen.places import REGION, find_window, window_source
 from hudd.screen.source import ONE_COLOUR, Rect, Screen, ScreenStatus
 
 T = TypeVar("T")
+TIDY_EVERY: Final = 100
+"""By then a few megabytes of what frames and answers took lie free in pieces."""
 
 
 class Eyes:
@@ -33,6 +35,7 @@ class Eyes:
         on_gone: Told the name of each source that is there no more, on the event loop.
         details: How many pictures of parts may go beside that of the whole; see ``hudd.flow.details``.
         why_no_details: Why none may, in a word.
+        tidy: Called in the capture thread after every ``TIDY_EVERY`` frames that were encoded.
 
     Attributes:
         opened: How often a screen was opened.
@@ -49,6 +52,7 @@ class Eyes:
         grab: Callable[..., Shot] | None = None,
         details: Callable[[bool], int] = no_details,
         why_no_details: Callable[[bool], str] = nothing_allows,
+        tidy: Callable[[], object] = bool,
     ) -> None:
         self._open_screen = open_screen
         self._pixels = pixels
@@ -64,6 +68,8 @@ class Eyes:
         self._on_gone = on_gone
         self._details = details
         self._why_no_details = why_no_details
+        self._tidy = tidy
+        self._encoded = 0
 
     @property
     def watchers(self) -> Sequence[Watcher]:
@@ -216,9 +222,14 @@ class Eyes:
                 f"The monitor {source.name} shows nothing: {ONE_COLOUR}", hint="Unlock or switch it on, and try again."
             )
         screen, most = self._open(), self._details(automatic)
-        pictures = await self._in_thread(
-            lambda: pictures_of(screen, self._pixels, look, most=most, automatic=automatic)
-        )
+
+        def work() -> tuple[Picture, ...]:
+            self._encoded += 1
+            if self._encoded % TIDY_EVERY == 0:
+                self._tidy()
+            return pictures_of(screen, self._pixels, look, most=most, automatic=automatic)
+
+        pictures = await self._in_thread(work)
         watcher = self._watchers.get(look.shot.source.name)  # none of a region, or of a monitor that is gone
         if watcher is not None:
             watcher.whole_only = self._why_whole(len(pictures), most, automatic=automatic)

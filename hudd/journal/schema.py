@@ -20,6 +20,9 @@ APPLICATION_ID: Final = 0x68756464
 """``hudd`` in ASCII."""
 
 BUSY_TIMEOUT_MS: Final = 5000
+CACHE_KB: Final = 512
+"""Pages that a connection keeps. SQLite's own 2 MB are filled for good as the journal grows, and there are several
+connections; the system keeps the file's pages anyway."""
 
 # A note's number is never given twice, even after the newest notes were removed: AUTOINCREMENT.
 # `topics` keeps the newest number per topic in reach when the note itself is gone, so that `prev` stays true.
@@ -164,6 +167,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     connection = connect(path)
     connection.execute("PRAGMA query_only = ON")
     connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
     return connection
 
 
@@ -185,6 +189,7 @@ def make_durable(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA checkpoint_fullfsync = ON")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
 
 
 @contextmanager

@@ -41,6 +41,27 @@ def give_memory_back(library: Any = None) -> bool:
     return sum(bool(tell(option, value)) for option, value in options) == len(options)
 
 
+def trim_memory(library: Any = None) -> bool:
+    """Give back what lies free between blocks in use; takes a few milliseconds, any thread.
+
+    What is small and short-lived (answers, pages of the journal) leaves gaps that the thresholds do not reach: 7 MB
+    after 1,400 frames at 1080p, and more later. May be called with other threads at work.
+
+    Args:
+        library: The C library; None for that of the process.
+
+    Returns:
+        False where the C library has no such call (macOS, musl).
+    """
+    library = library or ctypes.CDLL(None)
+    try:
+        trim = library.malloc_trim
+    except AttributeError:
+        return False
+    trim(0)
+    return True
+
+
 def spare_what_stays() -> None:
     """Take all objects that there are now out of the garbage collector's rounds; call it when everything is built.
 

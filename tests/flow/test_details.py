@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from hudd.adapters import FramePixels
-from hudd.config.settings import PictureSettings
+from hudd.config.settings import GateSettings, PictureSettings
 from hudd.errors import CaptureError
 from hudd.flow.details import pictures_of
+from hudd.flow.eyes import TIDY_EVERY, Eyes
 from hudd.flow.watcher import Look
 from hudd.model import Question, Shot, Target
 from tests.bench.screen import make_shot, text_frame
+from tests.fakes.clock import ManualClock
 from tests.fakes.flow import Desk, DeskPixels, DeskScreen, Print, watching
 
 WINDOW = (100, 50, 800, 600)
@@ -107,6 +109,28 @@ async def test_the_status_says_why_there_is_only_the_whole() -> None:
         watch.desk.no_parts = False
         await watch.capture.snap(Target(region=WINDOW), "D")
         assert why() == ["pace"], "a region is nobody's newest question"
+
+
+async def test_after_many_frames_the_capture_thread_tidies_up() -> None:
+    tidied: list[str] = []
+    desk = Desk()
+    eyes = Eyes(
+        open_screen=desk.open,
+        pixels=DeskPixels(desk),
+        gate=GateSettings(),
+        clock=ManualClock(),
+        tidy=lambda: tidied.append(threading.current_thread().name),
+    )
+    await eyes.open()
+    try:
+        look = await eyes.look(desk.source("eDP-1"), epoch=1, ignored=())
+        for _ in range(2 * TIDY_EVERY):
+            await eyes.encode(look)
+        assert len(tidied) == 2
+        assert threading.current_thread().name not in tidied
+    finally:
+        await eyes.close()
+        eyes.end()
 
 
 def test_no_part_is_looked_for_when_none_is_allowed() -> None:

@@ -54,6 +54,15 @@ def test_a_c_library_without_it_is_left_alone() -> None:
     assert memory.give_memory_back(object()) is False
 
 
+def test_what_lies_free_in_gaps_is_given_back_by_trimming() -> None:
+    assert memory.trim_memory(object()) is False
+    code = FREED.replace(
+        "print(resident", "from hudd.service.memory import trim_memory; assert trim_memory(); print(resident"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "untold", "60000"], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 4_000 <= resident_growth("untold", 60_000)
+
+
 def test_a_refusal_is_told() -> None:
     asked: list[int] = []
 
