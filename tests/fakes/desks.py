@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -56,6 +57,10 @@ class XDesk:
             place = self._x.xproto.RECTANGLE.synthetic((number * 37) % 200, (number * 53) % 120, 90, 70)
             core.PolyFillRectangle(self._ticker, self._pen, 1, [place])
             self._connection.flush()
+
+    def describe(self) -> str:
+        """What the desk itself knows, for a failure."""
+        return "an X server"
 
     def close(self) -> None:
         self._connection.disconnect()
@@ -186,7 +191,7 @@ class SwayDesk:
                     "i=0; while sleep 0.02; do i=$((i+1)); "
                     f"printf '\\033]2;%d %s\\007' $((i/50)) \"$(cat {self._titles})\"; done"
                 )
-                self._titles.write_text(PUBLIC)
+                self.retitle(private=False)
             sway.start("foot", "-a", app, "-T", title, "-o", f"colors.background={colour}", "sh", "-c", script)
         end = time.monotonic() + 20.0
         while sway.msg("-t", "get_tree", "-r").count('"app_id": "') < 4:
@@ -202,10 +207,19 @@ class SwayDesk:
         self._show("behind", shown=shown)
 
     def retitle(self, *, private: bool) -> None:
-        self._titles.write_text(PRIVATE if private else PUBLIC)
+        made = self._titles.with_suffix(".new")
+        made.write_text(PRIVATE if private else PUBLIC)
+        made.chmod(0o644)  # whatever the umask: the session is another user's when root runs the tests
+        made.replace(self._titles)
 
     def tick(self, number: int) -> None:
         del number  # the terminal does by itself
+
+    def describe(self) -> str:
+        """What sway itself says of its windows, what the browser should be called, and what the terminals wrote."""
+        names = re.findall(r'"(?:name|app_id)": "[^"]*"', self._sway.msg("-t", "get_tree", "-r"))
+        wrote = (self._sway.folder / "log").read_text(errors="replace")[-2000:]
+        return f"{names}; wanted {self._titles.read_text()!r}; {wrote}"
 
     def _show(self, app: str, *, shown: bool) -> None:
         with self._lock:

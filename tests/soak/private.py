@@ -107,6 +107,7 @@ class Desk(Protocol):
     def retitle(self, *, private: bool) -> None: ...
     def behind(self, *, shown: bool) -> None: ...
     def tick(self, number: int) -> None: ...
+    def describe(self) -> str: ...
 
 
 class States:
@@ -114,10 +115,11 @@ class States:
 
     Args:
         runtime: The daemon's folder.
-        asked: Asks the daemon itself for its reasons, to tell a late word from a missed event.
+        asked: Asks the daemon itself for its reasons, and the desk for its windows: a late word, an event that was
+            missed and one that never happened are told apart.
     """
 
-    def __init__(self, runtime: Path, asked: Callable[[], list[str]]) -> None:
+    def __init__(self, runtime: Path, asked: Callable[[], object]) -> None:
         self._asked = asked
         self._context: zmq.Context[Any] = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
@@ -202,7 +204,7 @@ class Trial:
                 await asyncio.to_thread(lambda: daemon.start().ready())
                 runtime = self._folder / "run"
                 client = inner.enter_context(Client(timeout_s=20, runtime_dir=runtime))
-                states = States(runtime, lambda: client.call("status")["sending"]["reasons"])
+                states = States(runtime, lambda: (client.call("status")["sending"], self._desk.describe()))
                 inner.callback(states.close)
                 threads = [threading.Thread(target=self._snaps, args=(region,)) for region in REGIONS]
                 threads.append(threading.Thread(target=self._ticks))
