@@ -38,9 +38,13 @@ class Cutter:
             self.left -= 1
             assert self.there is not None
             admission = self.there.daemon.server._socket._admission  # type: ignore[union-attr] # it is open
-            for batch in list(admission._batches.values()):  # type: ignore[union-attr] # and local
-                for connection in list(batch.peers):
-                    admission.drop(connection)  # type: ignore[union-attr] # see above
+            while admission.peers != 1:  # type: ignore[union-attr] # and local
+                # Who only looked whether anybody listens is leaving; were it ended after the client, its number might
+                # be the one with which the client is back.
+                await asyncio.sleep(0.01)
+                admission._take_events()  # type: ignore[union-attr] # see above
+            (connection,) = (one for batch in admission._batches.values() for one in batch.peers)  # type: ignore[union-attr] # see above
+            assert admission.drop(connection)  # type: ignore[union-attr] # see above
             await asyncio.sleep(0.05)
         return {"run": run, "errors": []}
 
