@@ -157,6 +157,7 @@ class Admission:
         limit: How many may be in.
         on_new: Called with the descriptor of each new connection; the number may have been another's before.
         inherited: The first listener, when systemd made it; its queue holds whoever made systemd start us.
+        on_gone: Called with the descriptor of each that ended.
         handshakes: Told of each that failed.
         on_used: Called after each call on ``made``, which may have used up the edge of its descriptor.
         may_leave: Says of a connection that was quiet for long whether it may be ended where that keeps others waiting.
@@ -173,6 +174,7 @@ class Admission:
         on_new: Callable[[int], object] = lambda _: None,
         inherited: InheritedListener | None = None,
         *,
+        on_gone: Callable[[int], object] = lambda _: None,
         handshakes: Handshakes | None = None,
         on_used: Callable[[], object] = lambda: None,
         may_leave: Callable[[int], bool] = lambda _: False,
@@ -180,6 +182,7 @@ class Admission:
         self.limit = limit
         self._path = path
         self._on_new = on_new
+        self._on_gone = on_gone
         self._on_used = on_used
         self._may_leave = may_leave
         self._loop = asyncio.get_running_loop()
@@ -217,8 +220,8 @@ class Admission:
 
     def spoke(self, descriptor: int) -> None:
         """A message came by this connection."""
-        if descriptor not in self._last_words:
-            self._take_events()  # its message came before the news of it
+        if int(self._monitor.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            self._take_events()  # its message may have come before the news of it
         if descriptor in self._last_words:
             self._last_words.spoke(descriptor, self._loop.time())
 
@@ -341,6 +344,7 @@ class Admission:
                 ended = True
                 batch.peers.discard(descriptor)
                 self._last_words.left(descriptor)
+                self._on_gone(descriptor)
         self._peers = sum(len(batch.peers) for batch in self._batches.values())
         self._close_empty()
         if ended and self._full and self._peers + self.limit.batch <= self.limit.most:

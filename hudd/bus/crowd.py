@@ -35,6 +35,7 @@ class Crowd:
         end: Ends the connection with a descriptor; False when it is gone.
         handshakes: Told of each failed one.
         on_new: Called with the descriptor of each new connection; the number may have been another's before.
+        on_gone: Called with the descriptor of each that ended.
     """
 
     def __init__(
@@ -45,9 +46,11 @@ class Crowd:
         end: Callable[[int], bool],
         handshakes: Handshakes,
         on_new: Callable[[int], object] = lambda _: None,
+        on_gone: Callable[[int], object] = lambda _: None,
     ) -> None:
         self._most = most
         self._on_new = on_new
+        self._on_gone = on_gone
         self._end = end
         self._handshakes = handshakes
         self._loop = asyncio.get_running_loop()
@@ -74,8 +77,7 @@ class Crowd:
 
     def spoke(self, descriptor: int) -> None:
         """A message came by this connection, so its handshake is done."""
-        if descriptor not in self._since:
-            self._take_events()  # its message came before the news of it
+        self._take_events()  # its message may have come before the news of it
         if descriptor in self._since:
             self._spoke.add(descriptor)
 
@@ -96,6 +98,7 @@ class Crowd:
                     self._end_one()
             elif event == zmq.EVENT_DISCONNECTED:
                 self._gone(value)
+                self._on_gone(value)
             else:
                 self._handshakes.take(event, value)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +16,7 @@ from typing import Any, Final
 import zmq
 
 from hudd.bus.sockets import MAX_SUBSCRIPTION_BYTES, SUBSCRIPTION_QUEUE, Context, LoopSocket, new_context
+from hudd.bus.subscriptions import Subscriptions
 from hudd.clock import Clock
 from hudd.wire.codec import encode_json
 from hudd.wire.messages import iso_time
@@ -27,11 +27,6 @@ HEARTBEAT_SLOW_S: Final = 15.0
 HEARTBEAT_FAST_FOR_S: Final = 5.0
 """After a frame a beat comes every second for so long: a lost last note shows within a second (daemon-notes b 16)."""
 
-MAX_PREFIXES_OF_PEER: Final = 256
-MAX_PREFIX_BYTES: Final = 128 * 1024
-"""Of all different prefixes together. ZeroMQ keeps about 50 bytes for each byte, and has no bound of its own: whoever
-subscribes to more is disconnected."""
-
 LOG_EVERY_S: Final = 60.0
 
 _WELCOME: Final = re.compile(rb"welcome/[A-Za-z0-9._-]{1,64}/")
@@ -41,11 +36,6 @@ _log = logging.getLogger(__name__)
 
 class Publisher:
     """Publishes on the note socket.
-
-    What the counts are worth: ZeroMQ (XPUB_VERBOSER) reports every subscription, every cancellation, and for a
-    connection that ends, one cancellation for each of its subscriptions. So counts are exact for peers that subscribe
-    to a prefix once. A peer that subscribes to the same prefix twice on one connection is counted twice and taken back
-    once; ``hudctl.Feed`` never does that.
 
     Args:
         place: Where the socket listens: a path, or a ``tcp://`` address.
@@ -83,8 +73,7 @@ class Publisher:
         self._context = context
         self._own_context: Context | None = None
         self._socket: LoopSocket | None = None
-        self._counts: dict[bytes, int] = {}
-        self._prefixes: list[bytes] = []  # those that are counted, sorted: a flood of them is looked through quickly
+        self._subscriptions = Subscriptions()
         self._failure: BaseException | None = None
         self._last_frame = -HEARTBEAT_FAST_FOR_S
         self._beat: asyncio.Task[None] | None = None
@@ -94,8 +83,6 @@ class Publisher:
         self._published = 0
         self._odd_messages = 0
         self._dropped_peers = 0
-        self._prefix_bytes = 0
-        self._prefixes_of: dict[int, int] = {}  # by descriptor of the connection
         self._quiet_until = float("-inf")
 
     def open(self) -> None:
@@ -119,8 +106,9 @@ class Publisher:
                 zmq.RCVHWM: SUBSCRIPTION_QUEUE,
             },
             access=self._access,
-            on_new=lambda connection: self._prefixes_of.pop(connection, None),
-            may_leave=lambda connection: not self._prefixes_of.get(connection),
+            on_new=self._subscriptions.came,
+            on_gone=self._left,
+            may_leave=lambda connection: not self._subscriptions.of(connection),
         )
 
     def publish(self, topic: str, body: Mapping[str, Any]) -> None:
@@ -139,20 +127,16 @@ class Publisher:
         self._start_beat()
 
     def subscribers(self) -> dict[str, int]:
-        """How many subscriptions there are by prefix, without the welcomes. The empty prefix is everything."""
+        """How many connections subscribe to each prefix, without the welcomes. The empty prefix is everything."""
         return {
             prefix.decode("utf-8", "replace"): count
-            for prefix, count in sorted(self._counts.items())
+            for prefix, count in self._subscriptions.counts().items()
             if not _WELCOME.fullmatch(prefix)
         }
 
     def listening(self, prefix: str) -> bool:
         """Whether somebody would receive a frame whose topic starts with ``prefix``, or is a beginning of it."""
-        wanted = prefix.encode()
-        if any(wanted[:length] in self._counts for length in range(len(wanted))):
-            return True
-        at = bisect_left(self._prefixes, wanted)
-        return at < len(self._prefixes) and self._prefixes[at].startswith(wanted)
+        return self._subscriptions.listening(prefix.encode())
 
     def counters(self) -> dict[str, int]:
         """Counts since the start.
@@ -215,8 +199,15 @@ class Publisher:
         prefix = event[1:]
         if event[0] == _SUBSCRIBE:
             self._subscribed(prefix, connection)
-        else:
-            self._cancelled(prefix, connection)
+        else:  # also what ZeroMQ tells of each prefix of a connection that ended: that counts no more already
+            self._subscriptions.cancel(connection, prefix)
+        self._review_soon()
+
+    def _left(self, connection: int) -> None:
+        self._subscriptions.left(connection)
+        self._review_soon()
+
+    def _review_soon(self) -> None:
         if self._review is None:  # once for many: a flood of subscriptions must not cost others much time
             self._review = asyncio.get_running_loop().call_soon(self._review_demand)
 
@@ -232,31 +223,19 @@ class Publisher:
             self._stop_beat()
 
     def _subscribed(self, prefix: bytes, connection: int) -> None:
-        if prefix not in self._counts:
-            self._prefix_bytes += len(prefix)
-            insort(self._prefixes, prefix)
-        self._counts[prefix] = self._counts.get(prefix, 0) + 1
-        mine = self._prefixes_of[connection] = self._prefixes_of.get(connection, 0) + 1
-        if mine > MAX_PREFIXES_OF_PEER or self._prefix_bytes > MAX_PREFIX_BYTES:
-            self._drop(connection)
-        elif _WELCOME.fullmatch(prefix):
+        if not self._subscriptions.stands(connection):
+            return
+        self._subscriptions.subscribe(connection, prefix)
+        ends = self._subscriptions.too_much(connection)
+        if ends is not None:
+            self._drop(ends)
+        if ends != connection and _WELCOME.fullmatch(prefix):
             # A connection's subscriptions are handled in order, so all before this one are active now.
             self._send(prefix.decode(), self._facts())
 
-    def _cancelled(self, prefix: bytes, connection: int) -> None:
-        if self._prefixes_of.get(connection, 0) > 0:
-            self._prefixes_of[connection] -= 1
-        count = self._counts.get(prefix, 0)
-        if count > 1:
-            self._counts[prefix] -= 1
-        elif count == 1:
-            del self._counts[prefix]
-            self._prefix_bytes -= len(prefix)
-            del self._prefixes[bisect_left(self._prefixes, prefix)]
-
     def _drop(self, connection: int) -> None:
-        """ZeroMQ takes the prefixes back when the connection has ended, and tells so."""
         assert self._socket is not None
+        self._subscriptions.left(connection)
         if not self._socket.drop(connection):
             return  # it ended already
         self._dropped_peers += 1

@@ -18,19 +18,17 @@ import zmq
 
 from hudd.bus.activation import InheritedListener
 from hudd.bus.bad_frames import BadFrames
+from hudd.bus.places import Places
 from hudd.bus.repeats import Repeats, Work
-from hudd.bus.replies import Replies, outcome, refusal, stopping
+from hudd.bus.replies import Replies, not_read, outcome, refusal, stopping
 from hudd.bus.sockets import MAX_REQUEST_BYTES, REPLY_LINGER_MS, REPLY_QUEUE, REQUEST_QUEUE, Context, LoopSocket
 from hudd.bus.sockets import new_context as _new_context
+from hudd.bus.unread import prepare
 from hudd.clock import Clock
 from hudd.errors import CommandError, HuddError
 from hudd.wire.codec import Refusal, RequestFrame, RequestId, encode_error, parse_request, split_envelope
 from hudd.wire.params import ParamError, check_params
 from hudd.wire.table import DEFAULT_DEADLINE_MS, METHOD_BY_NAME, Method
-
-MAX_IN_FLIGHT: Final = 64
-MAX_IN_FLIGHT_PER_PEER: Final = 8
-BUSY_RETRY_MS: Final = 200
 
 CANCEL_S: Final = 2.0
 """How long ``close`` waits for handlers that were cancelled; the daemon has 5 s to stop."""
@@ -99,11 +97,13 @@ class CommandServer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._work: set[Work] = set()
         self._repeats = Repeats(clock) if repeats is None else repeats
-        self._replies = Replies(self._open_socket, clock, lambda: self._counters.update(lost_replies=1))
-        self._per_peer: Counter[bytes] = Counter()  # whose handlers run; empty when none do
-        self._peer_at: dict[int, bytes] = {}  # by descriptor of the connection
+        self._replies = Replies(
+            self._open_socket, clock, lambda: self._counters.update(lost_replies=1), self._end_unread
+        )
+        self._places = Places()
+        self._peer_at: dict[int, bytes] = {}  # by descriptor of a connection that stands; empty until it says something
         self._counters: Counter[str] = Counter(
-            requests=0, ignored_requests=0, bad_frames=0, busy=0, expired=0, repeated=0, lost_replies=0
+            requests=0, ignored_requests=0, bad_frames=0, busy=0, expired=0, repeated=0, lost_replies=0, unread_ended=0
         )
         self._bad_frames = BadFrames(clock)
         self._stopping = self._closed = False
@@ -115,6 +115,7 @@ class CommandServer:
         Raises:
             HuddError: See ``hudd.bus.admission.listen``.
         """
+        prepare()
         if self._context is None:
             self._own_context = _new_context()
         self._ended = asyncio.get_running_loop().create_future()
@@ -133,7 +134,9 @@ class CommandServer:
             },
             access=self._access,
             inherited=self._inherited,
-            may_leave=lambda connection: not self._per_peer[self._peer_at.get(connection, b"")],
+            on_new=lambda connection: self._peer_at.update({connection: b""}),
+            on_gone=self._on_gone,
+            may_leave=lambda connection: not self._places.taken(self._peer_at.get(connection, b"")),
         )
 
     async def run(self) -> None:
@@ -184,13 +187,14 @@ class CommandServer:
     def counters(self) -> dict[str, int]:
         """Counts since the start.
 
-        ``requests, ignored_requests, bad_frames, busy, expired, repeated, lost_replies``; and those of the socket.
+        ``requests, ignored_requests, bad_frames, busy, expired, repeated, lost_replies``, ``unread_ended`` (connections
+        ended because they read nothing); and those of the socket.
         """
         return {**self._counters, **({} if self._socket is None else self._socket.counters())}
 
     def in_flight(self) -> int:
         """Requests whose handlers run now."""
-        return self._per_peer.total()
+        return self._places.taken()
 
     @property
     def peers(self) -> int:
@@ -212,8 +216,17 @@ class CommandServer:
         if self._ended is not None and not self._ended.done():
             self._ended.set_exception(error)
 
+    def _on_gone(self, connection: int) -> None:
+        self._peer_at.pop(connection, None)
+        self._places.left(connection)
+
+    def _end_unread(self, peer: bytes) -> None:
+        for connection in [connection for connection, at in self._peer_at.items() if at == peer]:
+            self._counters["unread_ended"] += self._open_socket().drop(connection)
+
     def _on_message(self, frames: list[bytes], connection: int) -> None:
-        self._peer_at[connection] = frames[0]
+        if connection in self._peer_at:
+            self._peer_at[connection] = frames[0]
         parts = split_envelope(frames)
         if parts is None or not parts[1]:
             self._bad("The message has no JSON frame after an empty one.")
@@ -227,7 +240,7 @@ class CommandServer:
         else:
             self._counters["requests"] += 1
             try:
-                self._start(envelope, found)
+                self._start(envelope, found, connection)
             except Exception:  # noqa: BLE001 - a mistake of ours that one peer's request brought out must not end all others
                 _log.exception("A request for %s could not be begun.", found.method[:100])
                 sentence = "The request could not be begun by a mistake in hudd; its log has more."
@@ -245,7 +258,7 @@ class CommandServer:
         if refusal.answer:
             self._replies.send(envelope, encode_error(refusal.id, refusal.code, refusal.message))
 
-    def _start(self, envelope: list[bytes], frame: RequestFrame) -> None:
+    def _start(self, envelope: list[bytes], frame: RequestFrame, connection: int) -> None:
         """Check a request and start its handler, or answer at once why not."""
         handler = self._handlers.get(frame.method)
         if handler is None:
@@ -264,32 +277,31 @@ class CommandServer:
         if remaining_s <= 0:
             self._counters["expired"] += 1
             message = "The deadline had passed when the request came; it was not run."
-            hint = "Send it again with a new sent_at."
+            hint = "Send it again with the present sent_at, by hudd's clock (hello tells its time), or without one."
             self._replies.send(envelope, encode_error(frame.id, "E_DEADLINE", message, hint=hint))
             return
         if self._stopping:
             self._replies.send(envelope, stopping(frame.id))
             return
-        peer = envelope[0]
-        if self.in_flight() >= MAX_IN_FLIGHT or self._per_peer[peer] >= MAX_IN_FLIGHT_PER_PEER:
+        peer, method = envelope[0], METHOD_BY_NAME[frame.method]
+        if method.waits and connection not in self._peer_at:
+            return  # its caller has left already
+        busy = self._places.refusal(peer, waits=method.waits)
+        if busy is not None or self._replies.stuck(peer):
             self._counters["busy"] += 1
-            refused = CommandError(
-                "E_BUSY",
-                "Too many requests are in flight.",
-                hint="Await a reply before you send another request.",
-                retry_after_ms=BUSY_RETRY_MS,
-            )
-            self._replies.send(envelope, refusal(frame.id, refused))
+            self._replies.send(envelope, not_read(frame.id) if busy is None else refusal(frame.id, busy))
             return
         request = Request(frame.method, params, self._clock.monotonic() + remaining_s, peer.hex())
-        key = params.get("idem") if self._may_repeat(METHOD_BY_NAME[frame.method]) else None
+        key = params.get("idem") if self._may_repeat(method) else None
         try:
             found = None if key is None else self._repeats.find(key, frame.method, params)
         except CommandError as error:
             self._replies.send(envelope, refusal(frame.id, error))
             return
-        self._per_peer[peer] += 1
+        self._places.take(peer)
         work = self._begin(handler, request, peer, key) if found is None else found
+        if method.waits:
+            self._places.waits(work, connection)
         self._counters["repeated"] += found is not None
         task = asyncio.get_running_loop().create_task(
             self._serve(
@@ -308,7 +320,7 @@ class CommandServer:
         """Start a handler."""
         work: Work = asyncio.get_running_loop().create_task(_call(handler, request))
         # The place is taken until the handler really ended, however late; and free before the caller can ask again.
-        work.add_done_callback(lambda _: self._free_place(peer))
+        work.add_done_callback(lambda _: self._places.free(peer))
         self._work.add(work)
         work.add_done_callback(self._work.discard)
         if key is not None:
@@ -322,11 +334,6 @@ class CommandServer:
         if sent_at is None:
             return deadline_s
         return min(deadline_s, sent_at / 1000 + deadline_s - self._clock.wall())
-
-    def _free_place(self, peer: bytes) -> None:
-        self._per_peer[peer] -= 1
-        if self._per_peer[peer] <= 0:
-            del self._per_peer[peer]
 
     # Answering ---------------------------------------------------------------------------------------------------
 
@@ -348,8 +355,8 @@ class CommandServer:
 
         def answer(body: bytes) -> None:
             if joined:  # the place of a repeat; that of the first is free when the work has ended
-                self._free_place(envelope[0])
-            self._replies.send(envelope, body)
+                self._places.free(envelope[0])
+            self._replies.send(envelope, body, request_id)
 
         alarm = asyncio.ensure_future(self._clock.sleep(remaining_s))
         answered_early = True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -35,16 +35,16 @@ MAX_REQUEST_BYTES: Final = MAX_FRAME_BYTES
 """ZMQ_MAXMSGSIZE of the command socket; a longer frame ends its connection before it takes memory."""
 
 MAX_SUBSCRIPTION_BYTES: Final = 512
-"""ZMQ_MAXMSGSIZE of the note socket, which receives nothing but subscriptions."""
+"""ZMQ_MAXMSGSIZE of the note socket, which receives nothing but subscriptions: 500 bytes, and ZMTP's word for it."""
 
 SUBSCRIPTION_QUEUE: Final = 64
 """Subscriptions held per peer; a peer that sends more at once waits."""
 
-REQUEST_QUEUE: Final = 64
-"""Requests held per peer before its writes block."""
+REQUEST_QUEUE: Final = 4
+"""Requests held per peer before its writes block; each may have 64 KiB."""
 
-REPLY_QUEUE: Final = 64
-"""Replies held per peer by ZeroMQ; a page of notes may have a megabyte."""
+REPLY_QUEUE: Final = 32
+"""Replies held per peer by ZeroMQ; the bytes of the long ones are counted, see ``hudd.bus.unread``."""
 
 TURN_S: Final = 0.003
 """How long messages are taken in one go, so that a flood leaves the loop time for everything else."""
@@ -86,7 +86,9 @@ class LoopSocket:
         options: Socket options, set before it is bound.
         access: The options that decide who may come in, see ``hudd.bus.authenticator``.
         limit: How many peers it may have; None for what the descriptors of this process allow.
-        on_new: Called with the descriptor of each new connection; the number may have been another's before.
+        on_new: Called with the descriptor of each new connection, before any of its messages; the number may have been
+            another's before.
+        on_gone: Called with the descriptor of each connection that ended; messages of it may still come.
         inherited: The listener of a local socket, when systemd made it.
         may_leave: Says of a local connection that was quiet for long whether nothing is under way for it. Such a one is
             ended where others wait; its client comes again.
@@ -108,6 +110,7 @@ class LoopSocket:
         access: Mapping[int, int | bytes] | None = None,
         limit: PeerLimit | None = None,
         on_new: Callable[[int], object] = lambda _: None,
+        on_gone: Callable[[int], object] = lambda _: None,
         inherited: InheritedListener | None = None,
         may_leave: Callable[[int], bool] = lambda _: False,
     ) -> None:
@@ -127,7 +130,14 @@ class LoopSocket:
                 self._socket.setsockopt(option, value)
             most = limit or PeerLimit.of_process()
             if isinstance(place, str):
-                self._crowd = Crowd(self._socket, most.most, end=self.drop, handshakes=self._handshakes, on_new=on_new)
+                self._crowd = Crowd(
+                    self._socket,
+                    most.most,
+                    end=self.drop,
+                    handshakes=self._handshakes,
+                    on_new=on_new,
+                    on_gone=on_gone,
+                )
                 _bind(self._socket, place)
             else:
                 self._admission = Admission(
@@ -136,6 +146,7 @@ class LoopSocket:
                     most,
                     on_new,
                     inherited,
+                    on_gone=on_gone,
                     handshakes=self._handshakes,
                     on_used=self._look_again,
                     may_leave=may_leave,
@@ -185,7 +196,7 @@ class LoopSocket:
         host, _, port = str(self.place).removeprefix("tcp://").rpartition(":")
         return descriptor >= 0 and end_connection(descriptor, [(host, int(port))])
 
-    def send(self, frames: list[bytes]) -> bool:
+    def send(self, frames: Sequence[bytes | zmq.Frame]) -> bool:
         """Hand a message to ZeroMQ without waiting.
 
         Returns:

@@ -35,21 +35,21 @@ class Expression:
         expression: In Python's syntax.
         cased: Whether case matters.
         timeout_s: Seconds for everything until it is closed.
+        enough: Ends it earlier, from any thread; set by ``close``, too.
 
     Raises:
         ValueError: The expression is invalid, with a sentence that says where.
     """
 
-    def __init__(self, expression: str, *, cased: bool, timeout_s: float) -> None:
+    def __init__(self, expression: str, *, cased: bool, timeout_s: float, enough: threading.Event) -> None:
         self._process = subprocess.Popen(
             # -I -S: nothing of the caller's environment or site packages, and the quickest start.
             [sys.executable, "-I", "-S", __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        self._timer = threading.Timer(timeout_s, self._process.kill)
-        self._timer.daemon = True
-        self._timer.start()
+        self._enough = enough
+        threading.Thread(target=self._end, args=(timeout_s,), name="journal-search-end", daemon=True).start()
         try:
             self._ask({"expression": expression, "cased": cased})
         except BaseException:
@@ -72,11 +72,15 @@ class Expression:
 
     def close(self) -> None:
         """End the process. Safe to call twice."""
-        self._timer.cancel()
+        self._enough.set()
         self._process.kill()
         # Leaving the block closes the pipes and waits for the end of the process; what it did not read is of no use.
         with contextlib.suppress(BrokenPipeError), self._process:
             pass
+
+    def _end(self, timeout_s: float) -> None:
+        self._enough.wait(timeout_s)
+        self._process.kill()
 
     def _ask(self, message: object) -> dict[str, Any]:
         assert self._process.stdin is not None

@@ -51,6 +51,7 @@ class Lane:
         connect: Opens the connection; runs on the lane's thread, before the first job.
         failed: Told of each error of SQLite, on the lane's thread; when it answers True the job is done once more, so
             a job must be able to begin again.
+        reads: Whether its jobs only read: one whose caller left before it began is then not run.
     """
 
     def __init__(
@@ -60,8 +61,10 @@ class Lane:
         connect: Callable[[], sqlite3.Connection],
         *,
         failed: Callable[[sqlite3.Error], bool] = lambda _: False,
+        reads: bool = False,
     ) -> None:
         self._path = path
+        self._reads = reads
         self._connect = connect
         self._failed = failed
         self._connection: sqlite3.Connection | None = None
@@ -83,8 +86,8 @@ class Lane:
     async def run(self, job: Job[T]) -> T:
         """Run a job and wait for it.
 
-        Cancelling the caller does not cancel the job: it runs to its end and its result is dropped; an error of it
-        that nobody waits for any more is logged.
+        Cancelling the caller does not cancel a job that writes: it runs to its end and its result is dropped; an error
+        of it that nobody waits for any more is logged. A job that reads is not begun any more.
 
         Raises:
             StorageError: SQLite refused, or the lane is closed; nothing of the job's transaction was kept.
@@ -92,6 +95,8 @@ class Lane:
         if self._closed:
             raise StorageError(f"The journal {self._path} is closed.")
         future = asyncio.wrap_future(self._executor.submit(self._do, job))
+        if self._reads:
+            return await future
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, cast
 
-from hudd.wire.table import ERROR_BY_CODE, MAX_ENVELOPE_FRAMES, MAX_FRAME_BYTES
+from hudd.wire.narrow import find_id
+from hudd.wire.table import ERROR_BY_CODE, MAX_ENVELOPE_FRAMES, MAX_FRAME_BYTES, MAX_FRAME_MARKS
 
 MAX_DEPTH: Final = 32
 """Deepest nesting of arrays and objects in a request. Requests are flat; this leaves room."""
@@ -27,6 +28,10 @@ _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 class FrameError(ValueError):
     """Raised when bytes are no strict JSON of ours; the message is one sentence."""
+
+
+class _TooMuchError(FrameError):
+    """It may well be JSON, and is not read to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ class _Parse:
                 parse_float=self._float,
             )
         except RecursionError:
-            raise FrameError(f"The JSON is nested deeper than {MAX_DEPTH}.") from None
+            raise _TooMuchError(f"The JSON is nested deeper than {MAX_DEPTH}.") from None
         except ValueError as error:  # JSONDecodeError, and integers with thousands of digits
             raise FrameError(f"The frame is not JSON: {str(error)[:120]}.") from None
         if text.count("[") + text.count("{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
@@ -216,7 +221,11 @@ def parse_request(data: bytes) -> RequestFrame | Refusal:
         return Refusal("bad", False, None, "E_PROTO", f"The frame has more than {MAX_FRAME_BYTES} bytes.")
     parse = _Parse()
     try:
+        _check_marks(data)
         value = parse.read(data)
+    except _TooMuchError as error:
+        request_id = _id_of_unread(data)
+        return Refusal("bad", request_id is not None, request_id, "E_PROTO", str(error))
     except FrameError as error:
         return Refusal("bad", False, None, "E_PROTO", str(error))
     if isinstance(value, list):
@@ -232,6 +241,21 @@ def parse_request(data: bytes) -> RequestFrame | Refusal:
     if parse.fault:
         return Refusal("bad", True, request_id, "E_PROTO", parse.fault)
     return _checked(request_id, found)
+
+
+def _check_marks(data: bytes) -> None:
+    if sum(map(data.count, (b"{", b"[", b","))) > MAX_FRAME_MARKS:
+        raise _TooMuchError(f"The frame has more than {MAX_FRAME_MARKS} of '{{', '[' and ','.")
+
+
+def _id_of_unread(data: bytes) -> RequestId | None:
+    written = find_id(data)
+    if written is None:
+        return None
+    try:
+        return _readable_id(decode_json(written))
+    except FrameError:
+        return None
 
 
 def _checked(request_id: RequestId, found: dict[str, Any]) -> RequestFrame | Refusal:

@@ -11,6 +11,7 @@ import pytest
 import zmq
 
 from hudd.bus.admission import PeerLimit
+from hudd.bus.publisher import Publisher
 from hudd.bus.repeats import Repeats
 from hudd.bus.server import CommandServer, Request
 from hudd.bus.sockets import LoopSocket, new_context
@@ -94,6 +95,37 @@ async def test_with_all_places_taken_by_those_who_speak_the_newest_is_ended() ->
     for peer in peers:
         peer.close()
     door.close()
+
+
+async def test_what_a_peer_of_the_network_waited_for_and_subscribed_to_goes_with_it() -> None:
+    async def wait(_request: Request) -> dict[str, str]:
+        await asyncio.sleep(60)
+        return {}
+
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    context = new_context()
+    server = CommandServer(f"tcp://127.0.0.1:{port}", {"wait": wait}, clock=SystemClock(), context=context)
+    server.open()
+    with context.socket(zmq.DEALER) as peer:
+        peer.connect(f"tcp://127.0.0.1:{port}")
+        peer.send_multipart([b"", b'{"jsonrpc":"2.0","id":1,"method":"wait","params":{"deadline_ms":86400000}}'])
+        await await_until(lambda: server.in_flight() == 1)
+    await await_until(lambda: server.in_flight() == 0)
+    await server.close()
+    publisher = Publisher(
+        f"tcp://127.0.0.1:{port}", stream="s", instance="i", heads=dict, clock=SystemClock(), context=context
+    )
+    publisher.open()
+    with context.socket(zmq.SUB) as sub:
+        sub.subscribe("note/")
+        sub.subscribe("note/")
+        sub.connect(f"tcp://127.0.0.1:{port}")
+        await await_until(lambda: publisher.subscribers() == {"note/": 1})
+    await await_until(lambda: publisher.subscribers() == {})
+    await publisher.close()
+    context.term()
 
 
 @pytest.mark.parametrize("first", ["local", "remote"])

@@ -12,9 +12,9 @@ import pytest
 import zmq
 import zmq.asyncio
 
-from hudd.bus import publisher, server
-from hudd.bus.publisher import MAX_PREFIX_BYTES, MAX_PREFIXES_OF_PEER
+from hudd.bus import server, subscriptions
 from hudd.bus.server import CommandServer, Request
+from hudd.bus.subscriptions import MAX_PREFIX_BYTES, MAX_PREFIXES_OF_PEER
 from hudd.clock import SystemClock
 from hudd.wire.messages import parse_time
 from hudd.wire.params import ParamError, check_params
@@ -84,7 +84,7 @@ async def test_a_peer_with_far_too_many_subscriptions_is_dropped_and_others_hear
 async def test_many_peers_together_cannot_fill_the_memory_either(
     tmp_path: Path, listen: Callable[[], Listener], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publisher, "MAX_PREFIX_BYTES", 10_000)
+    monkeypatch.setattr(subscriptions, "MAX_PREFIX_BYTES", 10_000)
     assert MAX_PREFIX_BYTES < 1_000_000
     async with SmallDaemon(tmp_path) as there:
         peers = [listen() for _ in range(3)]
@@ -95,6 +95,27 @@ async def test_many_peers_together_cannot_fill_the_memory_either(
         await await_until(lambda: any(peer.dropped for peer in peers))
         await await_until(lambda: sum(map(len, there.publisher.subscribers())) <= 10_000)
         assert not all(peer.dropped for peer in peers)
+
+
+async def test_who_holds_the_most_has_to_go_and_not_who_came_last(
+    tmp_path: Path, listen: Callable[[], Listener]
+) -> None:
+    async with SmallDaemon(tmp_path) as there:
+        greedy, modest = listen(), listen()
+        for topic in range(250):  # nearly all that there is
+            greedy.socket.subscribe(f"{topic}/".ljust(500, "x"))
+        await await_until(lambda: len(there.publisher.subscribers()) == 250)
+        for topic in range(30):
+            modest.socket.subscribe(f"modest/{topic}/".ljust(400, "x"))
+        await await_until(lambda: greedy.dropped)
+        good = listen()
+        for topic in ("note/", "hb/", "welcome/0123456789abcdef/"):
+            good.socket.subscribe(topic)
+        assert await asyncio.to_thread(good.socket.poll, 5000)
+        assert len(there.publisher.subscribers()) == 32
+        assert not good.dropped
+        assert not modest.dropped
+        assert there.publisher.counters()["dropped_peers"] == 1
 
 
 async def test_cancelled_subscriptions_count_no_more(tmp_path: Path, listen: Callable[[], Listener]) -> None:

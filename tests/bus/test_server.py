@@ -7,8 +7,7 @@ import json
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,71 +15,13 @@ import pytest
 import zmq
 import zmq.asyncio
 
-from hudd.bus.server import MAX_IN_FLIGHT_PER_PEER, CommandServer, Handler, Request
+from hudd.bus.server import CommandServer, Handler, Request
 from hudd.clock import SystemClock
 from hudd.errors import CommandError, StorageError, WithheldError
 from hudd.wire.table import METHOD_BY_NAME, REPLY_GRACE_MS
 from tests.fakes.bus import await_until
 from tests.fakes.clock import ManualClock
-
-
-class Peer:
-    """A raw socket of a test."""
-
-    def __init__(self, context: zmq.asyncio.Context, kind: int, path: Path) -> None:
-        self.socket = context.socket(kind)
-        self.socket.setsockopt(zmq.LINGER, 0)
-        self.socket.connect(f"ipc://{path}")
-
-    async def send(self, *frames: bytes) -> None:
-        await self.socket.send_multipart(frames)
-
-    async def receive(self, timeout_s: float = 5.0) -> list[bytes]:
-        return await asyncio.wait_for(self.socket.recv_multipart(), timeout_s)
-
-    async def ask(self, method: str, request_id: Any = 1, **params: Any) -> dict[str, Any]:
-        await self.send(b"", request(method, request_id, **params))
-        return json.loads((await self.receive())[-1])
-
-    async def quiet(self) -> bool:
-        """Nothing came: a request sent now is answered first."""
-        reply = await self.ask("status", "last")
-        return reply["id"] == "last"
-
-
-def request(method: str, request_id: Any = 1, **params: Any) -> bytes:
-    if method == "snap":
-        params.setdefault("snap_id", "01JD0000000000000000000000")
-    return json.dumps({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}).encode()
-
-
-async def echo(asked: Request) -> Mapping[str, Any]:
-    return {"method": asked.method, "params": dict(asked.params)}
-
-
-class House:
-    """A server with peers."""
-
-    def __init__(self, path: Path, handlers: Mapping[str, Handler], clock: Any) -> None:
-        self.path = path
-        self.server = CommandServer(path, {"status": echo, **handlers}, clock=clock)
-        self.context = zmq.asyncio.Context()
-        self.peers: list[Peer] = []
-
-    def peer(self, kind: int = zmq.DEALER) -> Peer:
-        self.peers.append(Peer(self.context, kind, self.path))
-        return self.peers[-1]
-
-
-@asynccontextmanager
-async def house(folder: Path, clock: Any = None, **handlers: Handler) -> AsyncIterator[House]:
-    there = House(folder / "ctl.sock", {k.replace("_", "."): v for k, v in handlers.items()}, clock or SystemClock())
-    there.server.open()
-    try:
-        yield there
-    finally:
-        there.context.destroy(linger=0)
-        await there.server.close()
+from tests.fakes.commands import Peer, echo, house, request
 
 
 async def test_a_dealer_gets_its_result_and_nothing_more(tmp_path: Path) -> None:
@@ -358,46 +299,6 @@ async def test_a_slow_command_holds_up_no_other(tmp_path: Path) -> None:
         assert (await peer.ask("status", 2))["id"] == 2
 
 
-async def test_one_peer_may_have_eight_in_flight_and_others_still_get_in(tmp_path: Path) -> None:
-    release = asyncio.Event()
-
-    async def handler(_asked: Request) -> Mapping[str, Any]:
-        await release.wait()
-        return {}
-
-    async with house(tmp_path, wait=handler) as there:
-        greedy, modest = there.peer(), there.peer()
-        for number in range(MAX_IN_FLIGHT_PER_PEER + 1):
-            await greedy.send(b"", request("wait", number))
-        reply = json.loads((await greedy.receive())[-1])
-        assert (reply["id"], reply["error"]["data"]["code"]) == (MAX_IN_FLIGHT_PER_PEER, "E_BUSY")
-        assert reply["error"]["data"]["retry_after_ms"] > 0
-        assert "result" in await modest.ask("status")
-        release.set()
-        ids = {json.loads((await greedy.receive())[-1])["id"] for _ in range(MAX_IN_FLIGHT_PER_PEER)}
-        assert ids == set(range(MAX_IN_FLIGHT_PER_PEER))
-        assert "result" in await greedy.ask("wait", 99)
-
-
-async def test_sixty_four_in_flight_is_all(tmp_path: Path) -> None:
-    release = asyncio.Event()
-
-    async def handler(_asked: Request) -> Mapping[str, Any]:
-        await release.wait()
-        return {}
-
-    async with house(tmp_path, wait=handler) as there:
-        for _ in range(8):
-            peer = there.peer()
-            for number in range(8):
-                await peer.send(b"", request("wait", number))
-        await await_until(lambda: there.server.in_flight() == 64)
-        assert (await there.peer().ask("status"))["error"]["data"]["code"] == "E_BUSY"
-        release.set()
-        await await_until(lambda: there.server.in_flight() == 0)
-        assert "result" in await there.peer().ask("status")
-
-
 async def test_the_same_id_twice_gets_two_replies(tmp_path: Path) -> None:
     async with house(tmp_path) as there:
         peer = there.peer()
@@ -405,25 +306,6 @@ async def test_the_same_id_twice_gets_two_replies(tmp_path: Path) -> None:
         await peer.send(b"", request("status", 1))
         assert [json.loads((await peer.receive())[-1])["id"] for _ in range(2)] == [1, 1]
         assert await peer.quiet()
-
-
-async def test_a_peer_that_leaves_is_counted_and_harms_nobody(tmp_path: Path) -> None:
-    release = asyncio.Event()
-
-    async def handler(_asked: Request) -> Mapping[str, Any]:
-        await release.wait()
-        return {}
-
-    async with house(tmp_path, wait=handler) as there:
-        leaver, stayer = there.peer(), there.peer()
-        await leaver.send(b"", request("wait"))
-        await await_until(lambda: there.server.in_flight() == 1)
-        leaver.socket.close()
-        await asyncio.sleep(0.05)  # libzmq's thread takes the connection down
-        release.set()
-        await await_until(lambda: there.server.in_flight() == 0)
-        assert "result" in await stayer.ask("status")
-        assert there.server.counters()["lost_replies"] == 1
 
 
 async def test_a_flood_is_answered_to_the_last_request(tmp_path: Path) -> None:

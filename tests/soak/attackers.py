@@ -25,6 +25,8 @@ GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00NULL" + bytes(48)
 WORDS = ("", "note/", "x" * 300, "\u202e", "é" * 40, "/etc/passwd\0", "'; DROP TABLE notes; --", "2026-11-21T10:00:00Z")
 PEERS = 4
 WINDOW = 16
+FLOODING = 16
+UNREAD_S = 3.0
 
 
 def value(dice: random.Random, depth: int = 0) -> Any:
@@ -206,12 +208,12 @@ def topics(notes: str, count: int, seed: int) -> dict[str, Any]:
     return {"subscribed": count}
 
 
-def multipart(control: str, count: int, seed: int) -> dict[str, Any]:
-    """One message without an end, in frames that are allowed: until the daemon has gone, or so many megabytes."""
-    del seed
+def greet(control: str) -> socket.socket:
+    """A raw connection that shook hands as a DEALER."""
     raw = connect(control, 10)
     assert raw is not None
     raw.setblocking(True)
+    raw.settimeout(10)
     raw.sendall(GREETING)
     raw.sendall(b"\x04\x1c\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER")
     # Whoever sends on before the daemon has said READY, too, breaks the protocol, and is ended.
@@ -220,6 +222,13 @@ def multipart(control: str, count: int, seed: int) -> dict[str, Any]:
         more = raw.recv(4096)
         assert more, "the daemon did not finish the handshake"
         said += more
+    return raw
+
+
+def multipart(control: str, count: int, seed: int) -> dict[str, Any]:
+    """One message without an end, in frames that are allowed: until the daemon has gone, or so many megabytes."""
+    del seed
+    raw = greet(control)
     frame = b"\x03" + (60_000).to_bytes(8, "big") + bytes(60_000)
     sent = 0
     try:
@@ -231,12 +240,62 @@ def multipart(control: str, count: int, seed: int) -> dict[str, Any]:
     return {"sent": sent, "ended": False}
 
 
+def wide(control: str, count: int, seed: int) -> dict[str, Any]:
+    """Frames as long as is allowed that are dear to read, each with an id in front or at its end; the replies are read."""
+    dice = random.Random(seed)
+    context: zmq.Context[Any] = zmq.Context()
+    peers = [context.socket(zmq.DEALER) for _ in range(FLOODING)]
+    for peer in peers:
+        peer.setsockopt(zmq.LINGER, 0)
+        peer.connect(f"ipc://{control}")
+    bodies: list[bytes] = []
+    for item in (b"{}", b"1.5", b'{"a":1,"a":2}', b'"\\ud83d\\ude00"', b"[[]]"):
+        inner = b'"params":{"a":[%b]}' % b",".join([item] * (65_400 // (len(item) + 1)))
+        bodies += [b'{"jsonrpc":"2.0","id":7,"method":"status",%b}' % inner, b'{"jsonrpc":"2.0",%b,"id":7}' % inner]
+    bodies.append(b'{"jsonrpc":"2.0","id":7,"method":"status","params":{"a":%b}}' % (b"[" * 3000 + b"]" * 3000))
+    owed = [0] * FLOODING
+    for _ in range(count):
+        index = dice.randrange(FLOODING)
+        peers[index].send_multipart([b"", dice.choice(bodies)])
+        owed[index] += 1
+        while owed[index] and peers[index].poll(5000 if owed[index] > WINDOW else 0):
+            peers[index].recv_multipart()
+            owed[index] -= 1
+    for index, peer in enumerate(peers):
+        while owed[index] and peer.poll(5000):
+            peer.recv_multipart()
+            owed[index] -= 1
+    context.destroy(linger=0)
+    return {"sent": count, "missing": sum(owed)}
+
+
+def unread(control: str, count: int, seed: int) -> dict[str, Any]:
+    """Ask for long answers on many connections, wait for nothing, and read none of it for a while."""
+    del seed
+    held = [greet(control) for _ in range(FLOODING)]
+    ended = 0
+    for number in range(count):
+        method, params = ("wait", '"for":"note",') if number % 8 == 7 else ("notes.since", '"seq":0,')
+        text = f'{{"jsonrpc":"2.0","id":{number},"method":"{method}","params":{{{params}"deadline_ms":86400000}}}}'
+        try:
+            held[number % FLOODING].sendall(b"\x01\x00\x00" + bytes([len(text)]) + text.encode())
+        except OSError:  # the daemon has ended it
+            ended += 1
+            held[number % FLOODING].close()
+            held[number % FLOODING] = greet(control)
+    time.sleep(UNREAD_S)
+    for raw in held:
+        raw.close()
+    return {"sent": count, "ended": ended}
+
+
 def main(words: list[str]) -> None:
     """Do one of them, and leave the processor to those who are measured."""
     os.nice(15)
     kind, *paths = words[:-2]
     work: dict[str, Callable[..., dict[str, Any]]] = {
-        "fuzz": fuzz, "garbage": garbage, "connects": connects, "topics": topics, "multipart": multipart
+        "fuzz": fuzz, "garbage": garbage, "connects": connects, "topics": topics, "multipart": multipart,
+        "wide": wide, "unread": unread,
     }  # fmt: skip
     print(json.dumps(work[kind](*paths, int(words[-2]), int(words[-1]))))
 

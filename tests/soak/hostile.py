@@ -1,10 +1,11 @@
 """Hostile and broken peers against a real daemon: too many connections, fuzzed frames, garbage, a message without end.
 
-``run_connects``, ``run_fuzz`` and ``run_endless`` return a row per sentence that must hold, with figure and bar.
+``run_connects``, ``run_fuzz``, ``run_floods`` and ``run_endless`` return a row per sentence that must hold, with figure and bar.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import subprocess
@@ -21,15 +22,20 @@ from typing import Any, Self
 import psutil
 
 from hudctl import Client
+from hudd.clock import SystemClock
+from hudd.journal.store import Journal
 from tests.bench.rows import NO_BAR, Row
 from tests.fakes.daemon import DaemonProcess, draw_page
+from tests.fakes.journal import make_note
 from tests.soak.dose import part_of
 
 CONNECTS, FRAMES, GARBAGE, TOPICS, ACKNOWLEDGED = 5000, 100_000, 20_000, 20_000, 40
+WIDE, UNREAD, NOTES = 20_000, 20_000, 500
 DESCRIPTORS = 1024
 OTHERS_MS, HANG_MS = 50.0, 1000.0
 BUSY_MACHINE = 3.0
 GROWTH_MB = 16.0
+UNREAD_MB = 64.0
 MEMORY_MB = 120
 ANSWERED_S = 5.0
 STANDSTILL_S = 60.0
@@ -69,7 +75,7 @@ class Besieged(DaemonProcess):
     def attack(self, kind: str, count: int, seed: int) -> subprocess.Popen[str]:
         """Start a hostile process against it."""
         sockets = [f"{self.folder}/run/{name}.sock" for name in ("ctl", "notes")]
-        chosen = {"fuzz": sockets[:1], "multipart": sockets[:1], "topics": sockets[1:]}.get(kind, sockets)
+        chosen = sockets if kind in ("connects", "garbage") else sockets[1:] if kind == "topics" else sockets[:1]
         return subprocess.Popen(
             [sys.executable, "-m", "tests.soak.attackers", kind, *chosen, str(count), str(seed)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -217,6 +223,45 @@ def run_fuzz(folder: Path, *, seed: int, dose: float) -> list[Row]:
     ]
 
 
+def run_floods(folder: Path, *, seed: int, dose: float) -> list[Row]:
+    """Frames that are dear to read, and long replies that nobody reads, one after the other."""
+    frames, asked = part_of(WIDE, dose, least=2000), part_of(UNREAD, dose, least=2000)
+    rows: list[Row] = []
+    with Besieged(folder) as daemon:
+        _fill(folder)
+        daemon.start().ready()
+        outcome(daemon.attack("wide", 200, seed + 1))  # caches fill once
+        for kind, count, bar in (("wide", frames, GROWTH_MB), ("unread", asked, UNREAD_MB)):
+            before = most = daemon.megabytes()
+            with Bystander(folder) as bystander:
+                attack = daemon.attack(kind, count, seed)
+                while attack.poll() is None:
+                    most = max(most, daemon.megabytes())
+                    time.sleep(0.05)
+                found = outcome(attack)
+            rows.append(Row(f"{kind}: memory at its most", most - before, bar, "MB", f"from {before:.0f} MB; {found}"))
+            rows += bystander.rows(f"during {count:,} {kind} requests", dose)
+            if kind == "wide":
+                rows.append(Row("wide: requests with an id and no reply", found["missing"], 0, "", f"{frames:,} sent"))
+        assert daemon.hudctl("status").returncode == 0
+        log = daemon.log()
+        assert daemon.stop() == 0, log[-2000:]
+    rows.append(Row("floods: mistakes in the log", log.count("Traceback"), 0, "", "tracebacks"))
+    return rows
+
+
+def _fill(folder: Path) -> None:
+    """Notes enough for a page of half a megabyte."""
+    journal = Journal.open(folder / "state" / "journal.db", clock=SystemClock())
+
+    async def write() -> None:
+        for number in range(NOTES):
+            await journal.commit_note(make_note(text="word " * 180, time=time.time() - NOTES + number), None)
+        await journal.close()
+
+    asyncio.run(write())
+
+
 def run_endless(folder: Path, *, seed: int, dose: float) -> list[Row]:
     """A message without an end fills the memory: killed at a bound, as MemoryMax does, and started again."""
     acknowledged: list[int] = []
@@ -250,7 +295,9 @@ def run_endless(folder: Path, *, seed: int, dose: float) -> list[Row]:
     ]
 
 
-RUNS: dict[str, Callable[..., list[Row]]] = {"connects": run_connects, "fuzz": run_fuzz, "endless": run_endless}
+RUNS: dict[str, Callable[..., list[Row]]] = {
+    "connects": run_connects, "fuzz": run_fuzz, "floods": run_floods, "endless": run_endless
+}  # fmt: skip
 
 
 def judge(rows: Sequence[Row]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from hudd.wire.codec import (
     parse_request,
     split_envelope,
 )
-from hudd.wire.table import ERRORS, MAX_FRAME_BYTES
+from hudd.wire.table import ERRORS, MAX_FRAME_BYTES, MAX_FRAME_MARKS
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 VALUES = st.recursive(
@@ -229,3 +230,84 @@ def test_a_result_has_nothing_but_the_result() -> None:
 def test_params_that_are_null_are_as_good_as_absent(params: str) -> None:
     found = parse_request(f'{{"jsonrpc":"2.0","id":7,"method":"status"{params}}}'.encode())
     assert found == RequestFrame(7, "status", {})
+
+
+WIDE = b"[" + b",".join([b"{}"] * 20_000) + b"]"
+DEEP = b"[" * 3000 + b"]" * 3000
+NESTED = b"[" * 1100 + b"]" * 1100  # not too many of them, and too deep for the interpreter
+
+
+@pytest.mark.parametrize("params", [WIDE, DEEP, NESTED], ids=["wide", "deep", "nested"])
+@pytest.mark.parametrize(
+    ("frame", "request_id"),
+    [
+        (b'{"jsonrpc":"2.0","id":7,"method":"status","params":{"a":%b}}', 7),
+        (b'{"jsonrpc":"2.0","method":"status","params":{"a":%b},"id":"\\u00fc"}', "\u00fc"),
+        (b' { "a" : {"id":8} , "m":"\\"id\\":9}","id" : -1.5e1 , "params":%b }', -15.0),
+        (b'{"method":"id","id":"]{","a":%b}', "]{"),
+        (b'{"id":7,"a":%b,"params":{"id":8}}', 7),
+        (b'{"a":%b,"id":"8,\\"id\\":9" } ', '8,"id":9'),
+    ],
+)
+def test_what_is_not_read_is_answered_by_an_id_in_front_or_at_the_end(
+    params: bytes, frame: bytes, request_id: Any
+) -> None:
+    found = refused(frame % params)
+    assert (found.answer, found.id, found.code) == (True, request_id, "E_PROTO")
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b'{"params":{"id":7,"a":%b}}',
+        b'{"params":{"a":%b,"id":7}}',
+        b'{"a":%b,"b":"\\",\\"id\\":7}"}',
+        b'{"id":null,"a":%b}',
+        b'{"id":true,"a":%b}',
+        b'{"id":[7],"a":%b}',
+        b'{"id":"\\ud800","a":%b}',
+        b'{"id":1e999,"a":%b}',
+        b'{"id":1,"a":%b,"id":2}',
+        b'[{"jsonrpc":"2.0","id":7},%b]',
+        b'{"a":%b,"b":[{"id":7}]}',
+        b'{"b":"' + b"x" * 1500 + b'","id":7,"a":%b,"c":"' + b"x" * 1500 + b'"}',
+        b"%b",
+    ],
+)
+def test_what_is_not_read_and_has_no_such_id_gets_no_answer(frame: bytes) -> None:
+    found = refused(frame % WIDE)
+    assert (found.kind, found.answer, found.code) == ("bad", False, "E_PROTO")
+
+
+@given(IDS, st.dictionaries(TEXT.filter("id".__ne__), VALUES, max_size=3), st.booleans())
+def test_the_id_of_an_unread_frame_is_never_another(request_id: Any, others: dict[str, Any], first: bool) -> None:
+    written = {"id": request_id, **others} if first else {**others, "id": request_id}
+    begin, end = ("", f',"wide":{WIDE.decode()}') if first else (f'"wide":{WIDE.decode()},', "")
+    frame = "{" + begin + json.dumps(written)[1:-1] + end + "}"
+    assert json.loads(frame)["id"] == request_id
+    assert refused(frame.encode()).id in (request_id, None)
+
+
+def test_as_many_marks_as_are_allowed_are_read() -> None:
+    inner = MAX_FRAME_MARKS - 5  # two braces of the frame, three commas between its fields
+    frame = b'{"jsonrpc":"2.0","id":7,"method":"m","params":{"a":"' + b"," * (inner - 1) + b'"}}'
+    assert isinstance(parse_request(frame), RequestFrame)
+    assert refused(frame.replace(b",,", b",,,,", 1)).id == 7
+
+
+@pytest.mark.parametrize(
+    "item", [b"{}", b"[]", b"1.5", b"NaN", b'{"a":1,"a":2}', b"9" * 4000, b'"\\ud83d\\ude00"', b'"a"', b"[1,2]"]
+)
+def test_no_frame_costs_much(item: bytes) -> None:
+    """A generous bound: a millisecond on a machine that does nothing else, and more than that is an order of it."""
+    whole = b'{"jsonrpc":"2.0","id":1,"method":"status","params":{"a":[%b]}}'
+    frame = whole % b",".join([item] * ((MAX_FRAME_BYTES - len(whole)) // (len(item) + 1)))
+    best = min(_took_s(frame) for _ in range(5))
+    assert best < 0.003
+    assert parse_request(frame).id == 1
+
+
+def _took_s(frame: bytes) -> float:
+    started = time.thread_time()
+    parse_request(frame)
+    return time.thread_time() - started
