@@ -17,6 +17,7 @@ from hudd.config.settings import LOCAL_LONG_SIDE_PX, LOCAL_QUALITY, PictureSetti
 from hudd.engine.process import EngineArguments, EngineProcess
 from hudd.errors import KeyMissingError, LinkRefusedError, PermissionsError, SettingsError
 from hudd.flow.spending import QUESTION_OVERHEAD_TOKENS, Limits
+from hudd.ledger.caps import Caps
 from hudd.ledger.prices import PriceTable
 from hudd.model import Picture, Shot
 from hudd.realtime.link import Link, endpoint_url, open_link
@@ -118,6 +119,9 @@ class Endpoint:
         engine: The engine's process; None with the service.
         log: Told to hide the key.
         models: Which model is asked now.
+
+    Attributes:
+        seeks_key: True while the key is looked for, which may mean that a person is asked for it.
     """
 
     def __init__(
@@ -137,6 +141,7 @@ class Endpoint:
         self._programs, self._programs_of_news = KeyPrograms(), KeyPrograms()
         self._kept: FoundKey | None = None
         self._looked: tuple[Settings, FoundKey] | None = None
+        self.seeks_key = False
 
     def change(self, settings: Settings) -> None:
         """Other settings hold from the next connection on; which engine answers stays."""
@@ -203,6 +208,7 @@ class Endpoint:
         """The key; files, programs and the keyring are asked beside the event loop."""
         found = self._kept
         if found is None:
+            self.seeks_key = True
             try:
                 found = await asyncio.to_thread(find_key, self._settings, self._environ, self._programs)
             except PermissionsError as error:
@@ -210,6 +216,8 @@ class Endpoint:
             except asyncio.CancelledError:
                 self._programs.end()
                 raise
+            finally:
+                self.seeks_key = False
         self._kept = found if found.asked else None
         self._key = found.value
         self._log.mask.hide(found.value)
@@ -258,6 +266,18 @@ def engine_arguments(settings: Settings) -> EngineArguments:
     """What the engine is started with."""
     engine = settings.engine
     return EngineArguments(answers=engine.answers, reader=engine.reader, budget_s=engine.budget_s, idle_s=engine.idle_s)
+
+
+def paid_caps(settings: Settings) -> Caps | None:
+    """What may be spent, in the ledger's units; None when the local engine answers, which costs nothing."""
+    cost = settings.cost
+    if settings.realtime.use == "local":
+        return None
+    return Caps(
+        day=round(cost.cap_day_usd * MICRO),
+        hour=round(cost.cap_hour_usd * MICRO),
+        month=round(cost.cap_month_usd * MICRO),
+    )
 
 
 def spending_limits(settings: Settings, model: str, instructions: str) -> Limits:

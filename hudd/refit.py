@@ -91,8 +91,10 @@ class Fitting:
     def _put_money(self) -> None:
         house, session, realtime = self._house, self._house.settings.session, self._house.settings.realtime
         if not house.local:
+            before = house.models.current
             house.models.change(realtime.model, realtime.fallback_models)
-            house.about = replace(house.about, model=house.models.current)
+            if house.models.current != before:  # else the session that serves may still be one of an earlier model
+                house.about = replace(house.about, model=house.models.current)
         if self._plan.touches("session.history_tokens", "session.retention_ratio"):
             house.history.change(history_tokens=session.history_tokens, retention_ratio=session.retention_ratio)
         house.limits = spending_limits(house.settings, house.about.model, house.instructions)
@@ -130,6 +132,10 @@ class Refit:
                 load_prices(plan.settings, environ),
             ),
         )
+
+    async def settled(self) -> None:
+        """Wait until the facts are known anew, as long as may be waited for them."""
+        await self._house.guards.settled()
 
     def key_news(self, plan: Plan) -> tuple[bool, str]:
         """Whether the service's key is another one than the session's, and why there is none, or ''. Blocks."""

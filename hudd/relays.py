@@ -51,7 +51,9 @@ class Relays:
             self._house.capture.published(snap_id)
 
     def use_model(self, model: str) -> None:
-        """Another model answers from now on: its prices apply, and the status names it."""
+        """A session took over that asks this model: its prices apply, and the status names it."""
+        if self._house.local or model == self._house.about.model:  # the local engine has a name of its own
+            return
         self._house.about = replace(self._house.about, model=model)
         self._house.spending.use_model(model)
 

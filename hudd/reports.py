@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from hudd.config.loader import describe
 from hudd.flow.costs import Money, cost_body, estimate_body
 from hudd.flow.status import Day, build_status, headline
 from hudd.ledger.caps import local_day
-from hudd.ledger.estimate import Shape, habits_of
+from hudd.ledger.estimate import Shape, habits_of, times_of
 from hudd.realtime.models import takes_reasoning
 from hudd.realtime.prompt import FRAME, estimate_tokens
 
@@ -44,7 +45,6 @@ class Reports:
     async def status(self) -> dict[str, Any]:
         """The object of ``status`` and ``state/``."""
         day = local_day(self._house.clock.wall())
-        totals = await self._house.journal.totals(day)
         return build_status(
             daemon=self._house.about,
             conversation=self._house.conversation.status(),
@@ -61,12 +61,8 @@ class Reports:
                 **self._house.conversation.status().counters(),
                 "replaced": self._house.mailbox.replaced,
             },
-            day=Day(
-                day=day,
-                microusd=totals.settled_microusd,
-                reserved_microusd=totals.reserved_microusd,
-                cap_microusd=self._house.limits.cap_day_microusd,
-                answers=totals.answers,
+            day=replace(
+                Day.of(day, await self._house.journal.totals(day), self._house.limits.cap_day_microusd),
                 more=self._house.spending.meter.status(),
             ),
             subscribers=self._house.publisher.subscribers(),
@@ -109,12 +105,14 @@ class Reports:
             answer_tokens=notes,
             note_tokens=notes,
         )
-        asked = await self._house.journal.asked(self._house.clock.wall() - HABITS_S)
+        await self._house.changes.keep()
+        changes = await self._house.journal.changes.since(self._house.clock.wall() - HABITS_S)
         return estimate_body(
-            habits_of(asked),
+            habits_of(times_of(changes.minutes)),
             shape,
             money,
-            model=self._house.settings.realtime.model,
+            model=None if self._house.local else self._house.about.model,
+            asked=changes.asked,
             memory=session.memory,
             active_hours=self._house.settings.cost.active_hours,
             reasons=takes_reasoning,

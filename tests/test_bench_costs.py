@@ -8,8 +8,11 @@ import pytest
 
 from hudd.config.settings import Settings
 from hudd.engine.accounting import CACHE_MODES, CacheMode, PromptCache, text_tokens
-from tests.bench import costs
+from hudd.model import Usage
+from hudd.protocol.codec import encode
+from tests.bench import cost_clients, costs
 from tests.bench.day import FRAMES, MOST_CHANGES, PAUSES, Day, gaps, make_day, note_text
+from tests.fakes.official_types import check_client_event
 
 PRICES = costs.shipped_prices()
 
@@ -43,10 +46,10 @@ def test_an_answer_has_the_tokens_it_should_and_the_words_of_its_frame() -> None
 @pytest.mark.parametrize("mode", CACHE_MODES)
 def test_the_short_cache_serves_what_the_whole_one_would(mode: CacheMode, monkeypatch: pytest.MonkeyPatch) -> None:
     day = make_day(frames=1500)
-    case = costs.Case(cache=mode)
-    short = {name: costs.bill(make(), day, case, PRICES) for name, make in costs.clients(Settings()).items()}
+    case = cost_clients.Case(cache=mode)
+    short = {name: costs.bill(make(), day, case, PRICES) for name, make in cost_clients.clients(Settings()).items()}
     monkeypatch.setattr(costs, "FastCache", PromptCache)
-    assert {n: costs.bill(make(), day, case, PRICES) for n, make in costs.clients(Settings()).items()} == short
+    assert {n: costs.bill(make(), day, case, PRICES) for n, make in cost_clients.clients(Settings()).items()} == short
 
 
 @pytest.fixture(scope="module")
@@ -57,26 +60,49 @@ def hour() -> Day:
 @pytest.mark.parametrize("mode", CACHE_MODES)
 @pytest.mark.parametrize("steered", [True, False])
 def test_the_default_settings_stay_within_the_bars(hour: Day, mode: CacheMode, steered: bool) -> None:
-    case = costs.Case(cache=mode)
-    paid = costs.bill(costs.WindowClient(Settings(), steered=steered), hour, case, PRICES)
+    case = cost_clients.Case(cache=mode)
+    paid = costs.bill(cost_clients.WindowClient(Settings(), steered=steered), hour, case, PRICES)
     assert paid.per_answer <= costs.BARS[mode] * costs.floor_of(case, PRICES)
-    naive = costs.bill(costs.NaiveClient(8_000, 0.8), hour, case, PRICES)
+    naive = costs.bill(cost_clients.NaiveClient(8_000, 0.8), hour, case, PRICES)
     assert paid.microusd <= 0.4 * naive.microusd
 
 
 def test_a_longer_history_would_pass_a_bar(hour: Day) -> None:
     settings = Settings()
     longer = replace(settings, session=replace(settings.session, history_tokens=500))
-    case = costs.Case(cache="none")
-    paid = costs.bill(costs.WindowClient(longer, steered=False), hour, case, PRICES)
+    case = cost_clients.Case(cache="none")
+    paid = costs.bill(cost_clients.WindowClient(longer, steered=False), hour, case, PRICES)
     assert paid.per_answer > costs.BARS["none"] * costs.floor_of(case, PRICES)
 
 
+KINDS = {
+    "window": {"response.create"},
+    "conversation": {"conversation.item.create", "conversation.item.delete", "response.create"},
+    "naive retention": {"conversation.item.create", "response.create"},
+    "naive history": {"conversation.item.create", "response.create"},
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_what_each_client_is_billed_for_is_what_the_official_types_allow(hour: Day, name: str) -> None:
+    client, case = cost_clients.clients(Settings())[name](), cost_clients.Case(pictures=2)
+    usage = Usage(input_tokens=900, text_tokens=500, image_tokens=400, output_tokens=60)
+    kinds: set[str] = set()
+    for change in hour.changes[:30]:
+        client.prompt(change, case)
+        sent = [check_client_event(encode(event)) for event in client.sent]
+        assert [event["type"] for event in sent].index("response.create") == len(sent) - 1
+        assert str(sent).count("'input_image'") == case.pictures
+        kinds |= {event["type"] for event in sent}
+        client.answered(change, note_text(change, 60), usage)
+    assert kinds == KINDS[name]
+
+
 def test_notes_for_a_dollar(hour: Day) -> None:
-    paid = costs.bill(costs.WindowClient(Settings()), hour, costs.Case(), PRICES)
+    paid = costs.bill(cost_clients.WindowClient(Settings()), hour, cost_clients.Case(), PRICES)
     assert paid.notes * 1_000_000 / paid.microusd >= 240
-    mini = costs.Case(model=costs.MINI, reasoning_tokens=costs.REASONING_TOKENS)
-    paid = costs.bill(costs.WindowClient(Settings()), hour, mini, PRICES)
+    mini = cost_clients.Case(model=costs.MINI, reasoning_tokens=costs.REASONING_TOKENS)
+    paid = costs.bill(cost_clients.WindowClient(Settings()), hour, mini, PRICES)
     assert paid.microusd / paid.notes * 300 <= 300_000
 
 
@@ -85,7 +111,7 @@ def test_the_rows_are_complete() -> None:
     names = [row.name for row in rows]
     assert len(set(names)) == len(names)
     for mode in CACHE_MODES:
-        for client in costs.clients(Settings()):
+        for client in cost_clients.clients(Settings()):
             for image_tokens in costs.IMAGE_TOKENS:
                 for pictures in costs.PICTURES:
                     assert f"{client}, {image_tokens} tokens x {pictures}, cache {mode}" in names

@@ -45,6 +45,7 @@ class Announcer:
         status: Makes the status for ``state/``.
         notify: Tells the service manager one line.
         headline: Makes that line; cheap.
+        passing: Whether what it says is over in a moment, and back as often as a failure repeats: nothing for the log.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Announcer:
         status: Callable[[], Awaitable[dict[str, Any]]],
         notify: Callable[[str], None],
         headline: Callable[[], str],
+        passing: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
         self._publisher = publisher
@@ -65,7 +67,9 @@ class Announcer:
         self._status = status
         self._notify = notify
         self._headline = headline
+        self._passing = passing
         self._told = ""
+        self._logged = ""
         self._changed = asyncio.Event()
         self._state_due = asyncio.Event()
         self._errors: asyncio.Queue[tuple[float, UpstreamError, str]] = asyncio.Queue()
@@ -76,9 +80,11 @@ class Announcer:
         headline = self._headline()
         if headline != self._told:
             self._told = headline
+            self._notify(headline)
+        if headline != self._logged and not self._passing():
+            self._logged = headline
             # The log leaves out what it said within the last minute; a state may come back sooner.
             log.info("= %s", headline, extra={"always": True})
-            self._notify(headline)
         self._changed.set()
         self._changed = asyncio.Event()
         self._state_due.set()

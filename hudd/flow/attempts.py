@@ -60,13 +60,22 @@ class Attempts:
 
     def woke(self) -> bool:
         """Whether a wake is a new one."""
-        return self._urgency.woke(self._clock.monotonic())
+        return self._urgency.woke(self._clock.monotonic(), self._clock.wall())
 
     def wished_in_s(self) -> float | None:
         """Seconds until a try that somebody wants may begin; None when nobody wants one."""
         now = self._clock.monotonic()
         due = self._urgency.due(now)
         return None if due is None else due - now
+
+    @property
+    def lifted(self) -> bool:
+        """Whether a person wants a try, so that no earlier failure stops it."""
+        return self._urgency.lifted
+
+    def stop(self) -> None:
+        """Trying again is useless until a person wants it: nobody else's wish counts."""
+        self._urgency.stop()
 
     # ------------------------------------------------------------------------------------------- waiting
 
@@ -99,7 +108,7 @@ class Attempts:
             wakeup: Set when somebody asks something.
             meanwhile: Called at the start and after each ``wakeup``, which is cleared before.
         """
-        self._urgency.stop()
+        self.stop()
         while True:
             wakeup.clear()
             meanwhile()

@@ -17,6 +17,7 @@ from hudd.flow.waiters import Waiters
 from hudd.model import Question, Target
 from hudd.policy.facts import Facts, code_for
 from hudd.wire.codec import WrittenJson
+from hudd.wire.installation import Installation
 from hudd.wire.messages import Note, iso_time
 from hudd.wire.table import PROTOCOL_NEWEST, PROTOCOL_OLDEST, REPLAY_PAGE
 
@@ -77,8 +78,8 @@ class Store(Protocol):
 class FirstUse(Protocol):
     """What a person is told once about money."""
 
-    def first_use(self) -> str: ...
-    async def told_first_use(self) -> None: ...
+    def sentence(self) -> str: ...
+    async def read(self) -> None: ...
 
 
 class CostReporter(Protocol):
@@ -119,7 +120,7 @@ class Commands:
         pause_changed: Called after a pause began or ended.
         rearm: Lifts a stopped connection, and tries at once.
         status: Makes the status.
-        money: Knows whether a person was told that answers cost money.
+        first_use: Knows whether a person was told that answers cost money.
         cost: Makes the cost report for a range of wall-clock seconds.
         settings: Describes the settings.
         connection: The connection's word, for ``wait``.
@@ -142,7 +143,7 @@ class Commands:
         pause_changed: Callable[[], None],
         rearm: Callable[[], None],
         status: Callable[[], Awaitable[dict[str, Any]]],
-        money: FirstUse,
+        first_use: FirstUse,
         cost: CostReporter,
         settings: Callable[[], dict[str, Any]],
         connection: Callable[[], str],
@@ -162,7 +163,7 @@ class Commands:
         self._pause_changed = pause_changed
         self._rearm = rearm
         self._status = status
-        self._money = money
+        self._first_use = first_use
         self._cost = cost
         self._settings = settings
         self._connection = connection
@@ -199,9 +200,9 @@ class Commands:
                     "E_VERSION",
                     f"This client speaks protocol {oldest} to {newest}, hudd {self._identity.version} speaks "
                     f"{PROTOCOL_OLDEST} to {PROTOCOL_NEWEST}.",
-                    hint="The client is older: upgrade it (hudctl: pip install --upgrade hudd)."
+                    hint="The client is older; bring it up to date."
                     if newest < PROTOCOL_OLDEST
-                    else "hudd is older: pip install --upgrade hudd, then systemctl --user restart hudd.",
+                    else f"hudd is older: bring it up to date with: {Installation.find().upgrade()}, then restart it.",
                 )
         pid, window = request.params.get("pid"), request.params.get("window")
         if request.params.get("streaming") and pid and window:
@@ -212,20 +213,21 @@ class Commands:
             "instance": self._identity.instance,
             "pid": self._identity.pid,
             "stream": self._store.stream,
+            "time": iso_time(self._clock.wall()),
             "capabilities": sorted(self.handlers()),
-            "first_use": self._money.first_use(),
+            "first_use": self._first_use.sentence(),
         }
 
     async def status(self, request: Request) -> dict[str, Any]:
         """Facts, not intentions."""
         if request.params.get("first_use_told"):
-            await self._money.told_first_use()
+            await self._first_use.read()
         return await self._status()
 
     async def snap(self, request: Request) -> dict[str, Any]:
         """Take a picture now; the reply is the committed note."""
         snap_id = str(request.params["snap_id"])
-        future, new = self._waiters.begin(snap_id)
+        _, new = self._waiters.begin(snap_id)
         if new:
             try:
                 target = snap_target(request.params)
@@ -233,7 +235,7 @@ class Commands:
                 self._waiters.end(snap_id, error)
             else:
                 self._start(self._start_snap(snap_id, target))
-        outcome = await asyncio.shield(future)
+        outcome = await self._waiters.wait(snap_id)
         if isinstance(outcome, CommandError):
             raise outcome
         return outcome
@@ -325,7 +327,7 @@ class Commands:
         return goal == "connected" or not self._facts.reasons
 
     async def notes_since(self, request: Request) -> dict[str, Any]:
-        """A page of replay; ``fresh``, and from the first note, when the number belongs to another journal."""
+        """A page of replay; ``fresh`` when it does not continue from the number: another journal, or pruned notes."""
         seq = int(request.params["seq"])
         stream = str(request.params.get("stream") or self._store.stream)
         other = stream != self._store.stream
@@ -336,7 +338,7 @@ class Commands:
         )
         return {
             "stream": self._store.stream,
-            "fresh": other,
+            "fresh": other or 0 < seq < page.oldest - 1,
             "notes": page.notes,
             "head": page.head,
             "oldest": page.oldest,

@@ -43,6 +43,8 @@ HANG_UP_S: Final = 1.0
 """Seconds that a polite close may take before the socket is dropped."""
 RETAKE_S: Final = 10.0
 """Seconds that a fresh picture may take."""
+STALE_S: Final = 15.0
+"""A snap that waited longer than this, as through an outage, gets a fresh picture: people ask for what is there now."""
 
 
 class Connection:
@@ -133,7 +135,7 @@ class Connection:
                     self._count(Heard(self._clock.monotonic(), repeated=1))
                     _log.debug("< %s once more", type(read.event).__name__)
         except LinkClosedError as closed:
-            _log.info("%s%s", closed, f" {closed.reason}" if closed.reason else "")
+            _log.debug("%s%s", closed, f" {closed.reason}" if closed.reason else "")
             return self._ended(closed)
         # A link that ends without saying how broke its contract; to the machine it is a lost connection all the same.
         return self._ended(LinkClosedError("The connection ended without a word.", code=1006))
@@ -246,11 +248,15 @@ class Connection:
             question = self._mailbox.take_nowait(allow_automatic=automatic)
             if question is None:
                 return False
-            if question.trigger == "manual" and self._ports.guard(question) == (FACTS_CHANGED,):
-                self._router.put_off(question)  # nothing forbids a picture, only this one has become too old
+            if question.trigger == "manual" and self._is_stale(question):
+                self._router.put_off(question)
                 return True
             self._ask(question)
         return False
+
+    def _is_stale(self, question: Question) -> bool:
+        """Whether nothing forbids a picture, but this one may not be sent any more, or shows a past that is over."""
+        return self._ports.guard(question) == (FACTS_CHANGED,) or self._clock.monotonic() - question.asked_at > STALE_S
 
     def _ask(self, question: Question) -> None:
         self._asked += 1
@@ -275,7 +281,7 @@ class Connection:
             return reasons
 
         try:
-            await self._ports.reserve(question)
+            await self._ports.reserve(question, self._machine.model)
             for item, data in zip(command.ahead, frames, strict=False):
                 await self._link.send(data, may_leave)
                 self.give(Placed(item.item.id))

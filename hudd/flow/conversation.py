@@ -17,17 +17,26 @@ from hudd.config.settings import SessionSettings
 from hudd.errors import LinkError
 from hudd.flow.attempts import Attempts
 from hudd.flow.conversation_ports import ConversationStatus, Mailbox, OpenLink, Ports
+from hudd.flow.fallback import Fallback
 from hudd.flow.lives import Life, Lives
-from hudd.flow.rollover import GO_ON, Rollover
+from hudd.flow.rollover import GO_ON, STOP, Rollover
 from hudd.flow.voice import Voice
 from hudd.flow.waiting import wait_for_any
 from hudd.model import Answer, Question, UpstreamError
 from hudd.protocol.vocabulary import CLOSE_TOO_BIG
 from hudd.realtime.models import Models
 from hudd.realtime.prompt import WindowHistory
-from hudd.realtime.retry import Verdict, is_model_gone
+from hudd.realtime.retry import Verdict
 from hudd.realtime.router import Answered, Router, RouterCommand, Written
-from hudd.realtime.sentences import RENEWED, SLEPT, explain_fallback, explain_lost, explain_refusal, explain_renewed
+from hudd.realtime.sentences import (
+    NETWORK_UP,
+    RENEWED,
+    SLEPT,
+    explain_last,
+    explain_lost,
+    explain_refusal,
+    explain_renewed,
+)
 from hudd.realtime.session_words import BecameReady, Report, RolloverDue
 from hudd.realtime.urgency import Wish
 from hudd.realtime.wakes import WakeDetector
@@ -52,9 +61,11 @@ class Conversation:
         mailbox: Where questions come from.
         history: Recent notes, fed by whoever writes them.
         guard: The following nine as in ``Ports``.
+        awaited: Whether somebody waits for the answer to a question now, by its id.
+        dials: Whether the link that is being opened waits for the network, and not for a person's key.
         models: The model in use and those after it; whoever opens the link asks it too.
         effort: ``[realtime] reasoning``.
-        on_model: Told the name of the model when another one is taken.
+        on_model: Told the name of the model of each session that takes over.
         jitter: Numbers in [0, 1) for the back-off.
         clock_look_s: Seconds between looks at the clocks; None where somebody calls ``clock_jumped``.
     """
@@ -69,7 +80,7 @@ class Conversation:
         mailbox: Mailbox,
         history: WindowHistory,
         guard: Callable[[Question], tuple[str, ...]],
-        reserve: Callable[[Question], Awaitable[None]],
+        reserve: Callable[[Question, str], Awaitable[None]],
         on_sent: Callable[[Question], None],
         on_delta: Callable[[Question, int, str], None],
         on_answer: Callable[[Answer], None],
@@ -77,6 +88,8 @@ class Conversation:
         on_state: Callable[[], None],
         retake: Callable[[Question], Awaitable[Question]] | None = None,
         shrink: Callable[[], bool] = lambda: False,
+        awaited: Callable[[str], bool] = lambda _: False,
+        dials: Callable[[], bool] = lambda: True,
         models: Models | None = None,
         effort: str = "",
         on_model: Callable[[str], None] = lambda _: None,
@@ -88,6 +101,7 @@ class Conversation:
         self._wakes = WakeDetector()
         self._wakes.slept_s(clock.monotonic(), clock.wall())
         self._mailbox = mailbox
+        self._dials = dials
         self._models = models or Models("")
         self._on_model = on_model
         self._ports = Ports(
@@ -102,7 +116,8 @@ class Conversation:
             shrink=shrink,
         )
         self._voice = Voice(self._ports, clock)
-        self._router = Router(jitter)
+        self._fallback = Fallback(self._models, self._voice)
+        self._router = Router(jitter, awaited)
         self._attempts = Attempts(clock, jitter, self._forgive)
         self._lives = Lives(
             settings=settings,
@@ -125,7 +140,7 @@ class Conversation:
             lives=self._lives,
             voice=self._voice,
             attempts=self._attempts,
-            fall_back=self._fall_back,
+            fallback=self._fallback,
         )
         self._changed = asyncio.Event()
         self._draining = False
@@ -162,9 +177,12 @@ class Conversation:
     def network_up(self) -> None:
         """The network came up: try, never after a stop; the tries after it follow quickly.
 
-        An open connection may have died in silence with the network before: it is asked for a sign of life.
+        An open connection may have died in silence with the network before: it is asked for a sign of life. One that
+        is being opened may hang since then: it is begun anew.
         """
         self._lives.probe_all()
+        if self._dials():
+            self._lives.drop_slow_opening(explain_renewed(NETWORK_UP))
         self._hint("network")
 
     def _hint(self, who: Wish) -> None:
@@ -258,7 +276,9 @@ class Conversation:
             next_try_s=next_try_s,
             connects=self._lives.connects,
             rollover=voice.rollover,
-            model=self._models.current,
+            failures=voice.failures,
+            unproven=voice.unproven,
+            model=machine.model if machine else self._models.current,
         )
 
     async def _live_once(self, group: asyncio.TaskGroup) -> Outcome:
@@ -269,21 +289,28 @@ class Conversation:
             life = await self._lives.open(group)
         except LinkError as error:
             failure = explain_refusal(error)
-            return self._judge(self._attempts.verdict(failure, error), failure)
+            return self._judge(self._attempts.verdict(failure, error), failure, self._models.current)
         self._voice.become("configuring")
         while True:
             self._life = life
-            await life.changed.wait()
+            await self._voice.watch(life.changed)
             life.changed.clear()
             if life.closed is not None:
                 self._life = None
-                failure = life.failure()
-                return self._judge(self._attempts.verdict(failure, life), failure)
+                return self._judge_end(life)
             if life.due:
                 life = await self._rollover.run(life, group)
 
-    def _judge(self, verdict: Verdict, failure: UpstreamError) -> Outcome:
-        if verdict.action == "stop" and self._fall_back(failure):
+    def _judge_end(self, life: Life) -> Outcome:
+        failure, refused = life.failure(), life.next_refused
+        if refused is None or self._attempts.lifted:
+            return self._judge(self._attempts.verdict(failure, life), failure, life.machine.model)
+        # What refused the next session for good at the rollover would refuse it again.
+        self._voice.outage(explain_last(failure, refused))
+        return self._judge(STOP, refused, self._models.current)
+
+    def _judge(self, verdict: Verdict, failure: UpstreamError, model: str) -> Outcome:
+        if verdict.action == "stop" and self._fallback.step(failure, model):
             verdict = GO_ON
         else:
             self._voice.outage(failure)
@@ -295,18 +322,6 @@ class Conversation:
         self._voice.become(verdict.word)
         return verdict, failure
 
-    def _fall_back(self, failure: UpstreamError) -> bool:
-        """When the model is gone, go on to the next of the settings, and say so in place of the failure."""
-        gone = self._models.current
-        instead = self._models.give_up() if is_model_gone(failure) else ""
-        if not instead:
-            return False
-        said = explain_fallback(failure, gone, instead)
-        self._voice.sentence = said.sentence
-        self._voice.error(said)
-        self._on_model(instead)
-        return True
-
     async def _wait_to_try(self, verdict: Verdict, failure: UpstreamError) -> None:
         if verdict.action == "retry":
             _log.debug("= %s, next try in %.1f s", verdict.word, verdict.after_s)
@@ -317,10 +332,7 @@ class Conversation:
     def _forgive(self) -> None:
         """Begin anew: no failures, and the first model."""
         self._attempts.backoff.reset()
-        before = self._models.current
         self._models.reset()
-        if self._models.current != before:
-            self._on_model(self._models.current)
 
     def _refuse_waiting(self, failure: UpstreamError) -> None:
         """End the questions that people ask while nothing can answer them; automatic ones keep giving way."""
@@ -351,6 +363,7 @@ class Conversation:
         match command:
             case BecameReady():
                 self._router.use(life.machine)
+                self._on_model(life.machine.model)
                 life.mark_ready()
                 self._attempts.ready()
                 self._voice.ready()
@@ -378,6 +391,7 @@ class Conversation:
                 self._ports.on_delta(command.question, command.n, command.text)
             case Answered():
                 self._changed.set()
+                self._voice.answered(command.answer)
                 self._ports.on_answer(command.answer)
             case Report():
                 self._voice.error(command.error)

@@ -60,7 +60,8 @@ class Ports:
 
     Attributes:
         guard: Reasons to withhold a question now; pure, asked as the last statement before its bytes leave.
-        reserve: Commits the reservation of its money, before each send. A question that is asked again after a drop is
+        reserve: Commits the reservation of its money, before each send, at the price of the model that the question's
+            session asks: during a rollover that may be another one. A question that is asked again after a drop is
             reserved again; when ``on_sent`` did not follow the earlier reservation, that one was for nothing. Raises
             ``WithheldError`` when a cap is reached; any other ``HuddError`` keeps the question from being sent too.
         on_sent: Its bytes are with the socket, so it may be billed from now on.
@@ -75,7 +76,7 @@ class Ports:
     """
 
     guard: Callable[[Question], tuple[str, ...]]
-    reserve: Callable[[Question], Awaitable[None]]
+    reserve: Callable[[Question, str], Awaitable[None]]
     on_sent: Callable[[Question], None]
     on_delta: Callable[[Question, int, str], None]
     on_answer: Callable[[Answer], None]
@@ -138,10 +139,12 @@ class ConversationStatus:
         next_try_s: Seconds until the next try to connect, or None.
         repeated_events: Events that came twice since the start; the second one was dropped.
         benign_errors: Errors since the start that only say that something was over already.
+        failures: Tries that failed, and connections that ended, in this outage; 0 when there is none.
+        unproven: Whether it is ready, and an earlier end of this outage did not last.
         connects: Tries to connect since the start.
         rollover: ``opening`` while the next session is being opened, ``stopped`` when it was refused and a person must
             act, ``draining`` while the one before finishes its answers; None else.
-        model: The model that is asked, by the endpoint's name.
+        model: The one that the open session asks, or the next one will, by the endpoint's name.
     """
 
     connection: ConnectionWord
@@ -160,6 +163,13 @@ class ConversationStatus:
     model: str = ""
     repeated_events: int = 0
     benign_errors: int = 0
+    failures: int = 0
+    unproven: bool = False
+
+    @property
+    def tries_again(self) -> bool:
+        """Whether it is between two failures of one outage: a state that passes, and that nobody needs to be told."""
+        return self.unproven or (self.failures > 0 and self.connection in ("connecting", "configuring"))
 
     def counters(self) -> dict[str, int]:
         """What the status tells beside the rest."""

@@ -11,7 +11,7 @@ from hudd.errors import CommandError
 from hudd.ledger.caps import Caps
 from hudd.ledger.estimate import MEMORIES, Habits, Shape, estimate
 from hudd.ledger.prices import PriceTable
-from hudd.ledger.records import CostReport, CostRow
+from hudd.ledger.records import CostReport, CostRow, known_of
 from hudd.model import Usage
 from hudd.wire.messages import iso_time
 
@@ -122,7 +122,7 @@ def _figures(row: CostRow) -> dict[str, Any]:
         "text_tokens": row.usage.text_tokens,
         "image_tokens": row.usage.image_tokens,
         "cached_tokens": row.usage.cached_tokens,
-        "microusd": row.microusd,
+        "microusd": known_of(row.microusd, row.unpriced),
         "assumed_microusd": row.assumed_microusd,
         "reserved_microusd": row.reserved_microusd,
         "unnoted_microusd": row.unnoted_microusd,
@@ -143,13 +143,13 @@ def _chart(report: CostReport, zone: tzinfo | None) -> dict[str, Any]:
     quarters = [row.quarter for row in report.rows if row.quarter is not None]
     hours = (max(quarters) - min(quarters)) / 4 if quarters else 0
     unit = "hour" if hours <= CHART_HOURS else "day"
-    bars: dict[str, list[int]] = {}
+    bars: dict[str, CostRow] = {}
     for row in report.rows:
-        bar = bars.setdefault(_value(row, unit, zone), [0, 0])
-        bar[0] += row.microusd or 0
-        bar[1] += row.answers
-    newest = sorted(bars)[-MOST_BARS:]
-    return {"unit": unit, "bars": [{"at": at, "microusd": bars[at][0], "answers": bars[at][1]} for at in newest]}
+        at = _value(row, unit, zone)
+        bars[at] = row if at not in bars else _sum(bars[at], row)
+    told = ("answers", "microusd", "unpriced")
+    newest = [{"at": at, **{name: _figures(bars[at])[name] for name in told}} for at in sorted(bars)[-MOST_BARS:]]
+    return {"unit": unit, "bars": newest}
 
 
 def _priced(usages: Iterable[Usage], model: str, prices: PriceTable) -> int | None:
@@ -167,25 +167,27 @@ def estimate_body(
     shape: Shape,
     money: Money,
     *,
-    model: str,
+    model: str | None,
     memory: str,
     active_hours: float,
     reasons: Callable[[str], bool],
+    asked: int = 0,
 ) -> dict[str, Any]:
     """The object of ``cost`` with ``estimate``.
 
     Args:
-        habits: How often something changed so far.
+        habits: How often something was worth a question so far.
         shape: What a question consists of; the answer without reasoning.
         money: What the settings say.
-        model: The present model.
+        model: The present model; None when the local engine answers, which costs nothing.
         memory: The present memory.
         active_hours: Hours of a day.
         reasons: Whether a model reasons before it answers.
+        asked: How many questions were asked in the time that the habits are of.
     """
     rows: list[dict[str, Any]] = []
     names = list(money.prices.models)
-    for name in [*names, *([] if model in names else [model])]:
+    for name in [*names, *([] if model is None or model in names else [model])]:
         extra = REASONING_TOKENS if reasons(name) else 0
         for kind in MEMORIES:
             mine = replace(shape, answer_tokens=shape.answer_tokens + extra)
@@ -199,7 +201,9 @@ def estimate_body(
     return {
         "schema": 1,
         "estimate": {
-            "asked": habits.asked,
+            "engine": "local" if model is None else "service",
+            "changes": habits.changes,
+            "asked": asked,
             "per_hour": round(habits.per_hour, 1),
             "hours": round(habits.hours, 2),
             "cold_percent": round(habits.cold_share * 100),

@@ -163,7 +163,7 @@ class Delivery:
         source = answer.question.source.name
         made = to_note(
             answer,
-            model=limits.model,
+            model=limits.model if settlement is None else settlement.model,
             engine=limits.engine,
             cost_microusd=None if settlement is None else settlement.published_microusd,
             previous_text=self._last_text.get(source),

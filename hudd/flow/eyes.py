@@ -14,7 +14,7 @@ from hudd.flow.details import no_details, nothing_allows, pictures_of
 from hudd.flow.watcher import Look, Pixels, Watcher
 from hudd.model import Picture, Shot, Source, Target
 from hudd.screen.places import REGION, find_window, window_source
-from hudd.screen.source import ONE_COLOUR, Rect, Screen, ScreenStatus
+from hudd.screen.source import ALL_HIDDEN, ONE_COLOUR, Rect, Screen, ScreenStatus
 
 T = TypeVar("T")
 TIDY_EVERY: Final = 100
@@ -146,7 +146,7 @@ class Eyes:
     def missing(self) -> str:
         """One sentence for each monitor that cannot be seen, although it was there; '' when there is none."""
         gone = [f"The monitor {name} was unplugged." for name in sorted(self._gone)]
-        return " ".join(gone + [f"{w.source.name}: {ONE_COLOUR}" for w in self._watchers.values() if w.uniform])
+        return " ".join(gone + [f"{w.source.name}: {w.blank}" for w in self._watchers.values() if w.blank])
 
     async def find(self, monitor: str | Target | None) -> Source:
         """The source of that name, or the first; or the region or window that is meant.
@@ -214,13 +214,8 @@ class Eyes:
             CaptureError: It shows one colour only, which nobody needs to be told at a price.
             PictureError: It does not fit its byte budget.
         """
-        if look.uniform:
-            source = look.shot.source
-            if source.kind != "monitor":
-                raise CaptureError(f"The {source.kind} shows one colour only ({look.uniform}).")
-            raise CaptureError(
-                f"The monitor {source.name} shows nothing: {ONE_COLOUR}", hint="Unlock or switch it on, and try again."
-            )
+        if look.blank:
+            raise _nothing_to_see(look)
         screen, most = self._open(), self._details(automatic)
 
         def work() -> tuple[Picture, ...]:
@@ -269,6 +264,20 @@ class Eyes:
 
 def _grab(screen: Screen, source: Source, *, epoch: int, captured_at: float) -> Shot:
     return screen.grab(source, epoch=epoch, captured_at=captured_at)
+
+
+def _nothing_to_see(look: Look) -> CaptureError:
+    source, called = look.shot.source, f"The {look.shot.source.kind}"
+    if source.kind == "monitor":
+        called = f"{called} {source.name}"
+    if look.blank == ONE_COLOUR:
+        if source.kind != "monitor":
+            return CaptureError(f"{called} shows one colour only ({look.uniform}).")
+        return CaptureError(f"{called} shows nothing: {look.blank}", hint="Unlock or switch it on, and try again.")
+    hint = "Focus a window there, or ask for what has the focus: hudctl snap --window."
+    if look.blank == ALL_HIDDEN:
+        hint = "Close or minimize them, or ask for another part of the screen."
+    return CaptureError(f"{called} shows nothing: {look.blank}", hint=hint)
 
 
 def _close_late(opening: Future[Screen]) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, Protocol
 
 from hudd.clock import Clock
@@ -21,7 +21,7 @@ from hudd.flow.waiting import wait_for_any
 from hudd.model import Shot, Source
 from hudd.policy.facts import FACTS_CHANGED, Facts, Reason
 from hudd.policy.knowledge import Knowledge, SourceState
-from hudd.policy.windows import Finding, WindowRules, hidden_rects, reasons_of
+from hudd.policy.windows import Finding, WindowRules, hidden_rects, place_of_focus, reasons_of
 from hudd.screen.mask import keep_only, paint_over
 from hudd.screen.source import Rect, Screen, Window
 
@@ -34,6 +34,16 @@ LINGER_S: Final = 0.5
 _SILENT: Final = ("failing", "no_display")
 RETRY_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
 NOTHING_TO_ASK: Final = "No setting of [privacy] needs to know the windows."
+UNPLACED: Final = (
+    "Where the picture lies on the desktop is not known (a program prints it, or the portal's screenshots): no window "
+    "can be masked or kept alone."
+)
+_NOT_MASKED: Final[dict[Reason, str]] = {
+    "excluded": "A window that [privacy] excludes is open, and where it is on the picture is not known, so that it "
+    "cannot be masked; close or minimize it.",
+    "private_window": "A private browsing window is open, and where it is on the picture is not known, so that it "
+    "cannot be masked; close or minimize it.",
+}
 
 
 class WindowTeller(Protocol):
@@ -49,15 +59,39 @@ class WindowTeller(Protocol):
     def close(self) -> None: ...
 
 
-_State = Literal[SourceState, "unread", "no_display"]
+_Read = Literal[SourceState, "no_display"]
+_State = Literal[_Read, "unread"]
 
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """What the windows allow at one moment."""
+    """What the windows allow at one moment.
+
+    Attributes:
+        hidden: Is painted over.
+        only: Is kept alone.
+        over: Lies over what is kept, and is painted over, too.
+    """
 
     hidden: tuple[Rect, ...] = ()
     only: Rect | None = None
+    over: tuple[Rect, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What windows mean by the rules.
+
+    Attributes:
+        findings: Those that must not be seen.
+        focus: The place of the focused one and what lies over it, or why that cannot be told.
+    """
+
+    rules: WindowRules
+    windows: tuple[Window, ...]
+    placed: bool
+    findings: tuple[Finding, ...]
+    focus: tuple[Rect, tuple[Rect, ...]] | str
 
 
 class WindowFacts:
@@ -91,19 +125,32 @@ class WindowFacts:
         self._teller: WindowTeller | None = None
         self._state: _State = "unread"
         self._findings: tuple[Finding, ...] = ()
-        self._judged: tuple[WindowRules, tuple[Window, ...], tuple[Finding, ...]] | None = None
+        self._judged: _Judged | None = None
+        self._placed = True
         self._gone_at: dict[Reason, float] = {}
         self._recent: dict[Rect, float] = {}
         self._wake = asyncio.Event()
         self._reader = DamageReader(self._wake.set)
         self._reopen = False
+        self._outdated = False
+        self._was_read = asyncio.Event()
 
     def change(self, settings: PrivacySettings, *, reopen: bool = False) -> None:
         """Judge by other settings from now on; where another screen is looked at, its windows are asked for."""
         self._settings, self._rules = settings, WindowRules(settings)
         self._reopen = self._reopen or reopen
+        self._placed = self._placed or reopen
         self._facts.touch()
+        self._read_again()
+
+    async def settled(self) -> None:
+        """Wait until the windows were read, or could not be, since the last change. Cancelling is safe."""
+        await self._was_read.wait()
+
+    def _read_again(self) -> None:
         self._state = "unread"
+        self._was_read.clear()
+        self._outdated = True
         self._wake.set()
 
     async def begin(self) -> None:
@@ -131,52 +178,71 @@ class WindowFacts:
             self._thread.shutdown(wait=False)
 
     async def _look(self) -> None:
+        self._outdated = False
         if self._reopen or self._state in _SILENT:
             self._reopen = False
             self._drop()
         if not (self._rules.any or self._settings.strict):
             self._drop()
             self._tell("not_available", NOTHING_TO_ASK)
-            self._apply(())
+            self._apply(None)
             return
-        loop = asyncio.get_running_loop()
         try:
-            if self._teller is None:
-                opened = await loop.run_in_executor(self._thread, self._open_teller)
-                if isinstance(opened, str):
-                    self._tell("not_available", opened)
-                    self._apply(())
-                    return
-                self._teller = opened
-            found = await loop.run_in_executor(self._thread, self._read, self._teller)
-        except NoDisplayError as error:
+            told = await self._ask()
+        except CaptureError as error:
+            told = error
+        if self._outdated:
+            return  # by a change meanwhile: it is asked once more, for which `_wake` is set
+        if isinstance(told, CaptureError):
+            self._trouble(told)
+        elif isinstance(told, str):
+            self._tell("not_available", told)
+            self._apply(None)
+        else:
+            teller, found = told
+            limits = " ".join(one for one in (teller.limits, "" if self._placed else UNPLACED) if one)
+            self._tell("partly" if limits else "known", limits)
+            if found is not None:
+                self._apply(found)
+            self._reader.read(teller.fileno())
+
+    async def _ask(self) -> tuple[WindowTeller, _Judged | None] | str:
+        """The teller and what it tells, or why nobody does.
+
+        Raises:
+            CaptureError: It fails.
+        """
+        loop = asyncio.get_running_loop()
+        if self._teller is None:
+            opened = await loop.run_in_executor(self._thread, self._open_teller)
+            if isinstance(opened, str):
+                return opened
+            self._teller = opened
+        return self._teller, await loop.run_in_executor(self._thread, self._read, self._teller)
+
+    def _trouble(self, error: CaptureError) -> None:
+        self._drop()
+        if isinstance(error, NoDisplayError):
             # Nothing can be seen either. Should the eyes be faster when it is back, `_view` holds them.
-            self._drop()
             self._tell("no_display", error.message)
             return
-        except CaptureError as error:
-            if self._state != "failing":
-                log.warning("the windows are not told: %s", error)
-            self._drop()
-            self._tell("failing", f"The windows are not told ({error.message}).")
-            return
-        self._tell("partly" if self._teller.limits else "known", self._teller.limits)
-        if found is not None:
-            self._apply(found)
-        self._reader.read(self._teller.fileno())
+        if self._state != "failing":
+            log.warning("the windows are not told: %s", error)
+        self._tell("failing", f"The windows are not told ({error.message}).")
 
-    def _read(self, teller: WindowTeller) -> tuple[Finding, ...] | None:
+    def _read(self, teller: WindowTeller) -> _Judged | None:
         """In the thread: what was told, and the windows as they are after that; None when nothing changed."""
         if not teller.take_changed() and self._state in ("known", "partly"):
             return None
         return self._judge(self._rules, teller.windows())
 
-    def _judge(self, rules: WindowRules, windows: tuple[Window, ...]) -> tuple[Finding, ...]:
+    def _judge(self, rules: WindowRules, windows: tuple[Window, ...]) -> _Judged:
         """Judge; the same windows, which a teller tells as long as nothing changed, are judged once. Any thread."""
-        judged = self._judged
-        if judged is None or judged[0] is not rules or judged[1] is not windows:
-            judged = self._judged = (rules, windows, rules.judge(windows))
-        return judged[2]
+        judged, placed = self._judged, self._placed
+        if judged is None or (judged.rules, judged.placed) != (rules, placed) or judged.windows is not windows:
+            shown = windows if placed else [replace(window, rect=None) for window in windows]
+            judged = self._judged = _Judged(rules, windows, placed, rules.judge(shown), place_of_focus(shown))
+        return judged
 
     def _drop(self) -> None:
         self._reader.stop()
@@ -184,21 +250,23 @@ class WindowFacts:
         if teller is not None:
             teller.close()
 
-    def _tell(self, state: _State, sentence: str) -> None:
+    def _tell(self, state: _Read, sentence: str) -> None:
         silent_before, self._state = self._state in _SILENT, state
-        if state != "unread":
-            self._knowledge.tell(SOURCE, "not_available" if state == "no_display" else state, sentence)
+        self._was_read.set()
+        self._knowledge.tell(SOURCE, "not_available" if state == "no_display" else state, sentence)
         if silent_before and state not in _SILENT:
             self._facts.touch()  # what was held back may be looked at
 
-    def _apply(self, findings: Sequence[Finding]) -> None:
-        mask = self._settings.on_excluded == "mask"
-        before, self._findings = self._findings, tuple(findings)
-        now, held = self._clock.monotonic(), reasons_of(findings, mask=mask)
+    def _apply(self, judged: _Judged | None) -> None:
+        """Set the facts by what the windows mean; by None when nobody tells them."""
+        mask, hides = self._settings.on_excluded == "mask", self._teller is not None and self._teller.hides
+        before, self._findings = self._findings, () if judged is None else judged.findings
+        self._knowledge.lack(SOURCE, judged.focus if hides and judged and isinstance(judged.focus, str) else "")
+        now, held = self._clock.monotonic(), reasons_of(self._findings, mask=mask)
         for reason in WINDOW_REASONS:
             if reason in held:
                 self._gone_at.pop(reason, None)
-                self._facts.set(reason, True)
+                self._facts.set(reason, True, _NOT_MASKED.get(reason, "") if mask else "")
             elif reason in self._facts.reasons:
                 self._gone_at.setdefault(reason, now)
         if mask and before != self._findings:
@@ -224,19 +292,23 @@ class WindowFacts:
         """
         before = self._view()
         shot = screen.grab(source, epoch=epoch, captured_at=captured_at)
+        if shot.placed != self._placed:
+            self._placed = shot.placed
+            if self._teller is not None:  # where nobody tells, there is nothing to judge anew
+                self._loop.call_soon_threadsafe(self._read_again)
         after = self._view()
         if before != after:
             raise WithheldError((FACTS_CHANGED,))
         if after.only is not None:
-            shot = keep_only(shot, after.only)
+            shot = keep_only(shot, after.only, over=after.over)
         return paint_over(shot, after.hidden)
 
     def _view(self) -> _View:
         settings, rules, teller = self._settings, self._rules, self._teller
         if not (rules.any or settings.strict):
             return _View()
-        if teller is None:
-            if self._state in _SILENT or self._state == "unread":
+        if teller is None or self._reopen:
+            if self._reopen or self._state in _SILENT or self._state == "unread":
                 self._loop.call_soon_threadsafe(self._wake.set)
                 raise WithheldError(("facts_unknown",))
             return _View()  # who does not tell at all is the facts' business
@@ -244,16 +316,16 @@ class WindowFacts:
             windows = teller.windows()
         except HuddError as error:
             raise WithheldError(("facts_unknown",)) from error
-        findings = self._judge(rules, windows)
-        reasons = reasons_of(findings, mask=settings.on_excluded == "mask")
+        judged = self._judge(rules, windows)
+        reasons = reasons_of(judged.findings, mask=settings.on_excluded == "mask")
         if reasons:
             raise WithheldError(tuple(sorted(reasons)))
-        only: Rect | None = None
-        if settings.strict and teller.hides:
-            only = next((window.rect for window in windows if window.focused), None)
-            if only is None:
-                raise WithheldError(("not_strict_enough",))
-        return _View(self._lingering(hidden_rects(findings)), only)
+        hidden = self._lingering(hidden_rects(judged.findings))
+        if not (settings.strict and teller.hides):
+            return _View(hidden)
+        if isinstance(judged.focus, str):
+            raise WithheldError(("not_strict_enough",))
+        return _View(hidden, *judged.focus)
 
     def _lingering(self, rects: tuple[Rect, ...]) -> tuple[Rect, ...]:
         """With those that were hidden a moment ago, because a closed window may still fade out."""

@@ -91,6 +91,9 @@ class Keeping:
         on_state: Called when the status changed.
         on_error: Told what goes wrong.
         clock: For ages and pauses between tries.
+
+    Attributes:
+        damaged: Set when the check after the start finds the file damaged: the next start sets it aside.
     """
 
     def __init__(
@@ -115,6 +118,7 @@ class Keeping:
         self._on_state = on_state
         self._on_error = on_error
         self._clock = clock
+        self.damaged = asyncio.Event()
         self._failed = asyncio.Event()
         self._rules_changed = asyncio.Event()
         self._forgetting = 0
@@ -317,8 +321,10 @@ class Keeping:
     async def _look_after(self) -> None:
         await self._prepare()
         if not await self._is_sound():
-            sentence = "The journal is damaged; restart hudd: it sets the file aside and begins a new one."
+            sentence = "The journal is damaged: hudd ends, and its next start sets the file aside and begins a new one."
             self._on_error(UpstreamError(sentence=sentence, code=STORAGE))
+            self.damaged.set()
+            return
         while True:
             if self._store.trouble is None:
                 await self._finish()

@@ -67,6 +67,38 @@ class Prediction:
     expected_image_tokens: int
 
 
+def use_sentence(limits: Limits, *, priced: bool) -> str:
+    """That answers cost money, and what bounds it, in a sentence for a person.
+
+    Args:
+        limits: What the settings allow; without a price some tokens, or nothing is asked at all.
+        priced: Whether the model's price is known.
+    """
+    if priced:
+        cap = dollars(limits.cap_day_microusd)
+        return f"{limits.model} costs money: at most {cap} is spent in a day ([cost] cap_day_usd)."
+    return (
+        f"{limits.model} costs money, and nobody told hudd how much: no cap in dollars holds it, only "
+        f"{limits.token_cap_day:,} tokens a day ([cost] token_cap_day); name its price in [cost] prices_file."
+    )
+
+
+def unnoted_sentence(answers: int, microusd: int, unpriced: int) -> str:
+    """That money is spent without a note, in a sentence for a person.
+
+    Args:
+        answers: Paid answers since the last note.
+        microusd: What is known of their cost.
+        unpriced: How many of them have an unknown cost.
+    """
+    known = [dollars(microusd)] if microusd or not unpriced else []
+    spent = " and ".join([*known, *(["an unknown sum"] if unpriced else [])])
+    return (
+        f"{spent[0].upper()}{spent[1:]} was spent on the last {answers} answers without a note; "
+        "`hudctl errors` tells why, `hudctl pause` stops it."
+    )
+
+
 def stage_sentence(standing: Standing, limits: Limits, wall_s: float, tz: tzinfo | None = None) -> str:
     """A stage in a sentence for a person: which cap, how much it is, and when its time is over.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 from hudd.clock import Clock
 from hudd.config.settings import SessionSettings
@@ -24,6 +25,9 @@ from hudd.realtime.sentences import SLEPT, explain_close, explain_lost
 from hudd.realtime.session import Session
 from hudd.realtime.session_words import Ask, Reinstruct, Retire
 
+SLOW_OPENING_S: Final = 1.0
+"""An opening that takes longer, when the network comes up, most likely began without it."""
+
 
 class Life:
     """One connection from its opening to its end.
@@ -39,6 +43,7 @@ class Life:
         retired: True once another one took over.
         changed: Set whenever one of these changes, or the connection ended; whoever waits clears it.
         closed: How it ended, or None while it lasts.
+        next_refused: Why the next session was refused for good, or None: what stops hudd once this one has ended.
     """
 
     def __init__(self, link: Link, machine: Session, opened_at: float) -> None:
@@ -49,6 +54,7 @@ class Life:
         self.retired = False
         self.changed = asyncio.Event()
         self.closed: LinkClosedError | None = None
+        self.next_refused: UpstreamError | None = None
         self._link = link
         self._dropped: UpstreamError | None = None
 
@@ -162,6 +168,11 @@ class Lives:
         self.connects = 0
         self.tried_at = float("-inf")
 
+    @property
+    def next_model(self) -> str:
+        """The model that the next one asks."""
+        return self._models.current
+
     async def open(self, group: asyncio.TaskGroup) -> Life:
         """Open a connection, and let it run in the group.
 
@@ -170,11 +181,10 @@ class Lives:
         """
         self.connects += 1
         self.tried_at = self._clock.monotonic()
+        model = self.next_model
         link = await self._link()
         memory = ConversationMemory(self._settings, self._history) if self._settings.memory == "conversation" else None
-        machine = Session(
-            self._settings, self._instructions, model=self._models.current, effort=self._effort, memory=memory
-        )
+        machine = Session(self._settings, self._instructions, model=model, effort=self._effort, memory=memory)
         life = Life(link, machine, self._clock.monotonic())
         connection = self._living[life] = Connection(
             link,
@@ -218,6 +228,12 @@ class Lives:
         if self._opening is not None:
             self._opening.cancel()
 
+    def drop_slow_opening(self, why: UpstreamError) -> None:
+        """Give up a connection that has been in the opening for long: its first packets may have gone nowhere."""
+        if self._opening is not None and self._clock.monotonic() - self.tried_at >= SLOW_OPENING_S:
+            self._why = why
+            self._opening.cancel()
+
     def probe_all(self) -> None:
         """Find out soon which connections died in silence."""
         for life in self._living:
@@ -247,7 +263,7 @@ class Lives:
         finally:
             self._opening = None
         if opening.cancelled():
-            raise LinkRefusedError(self._why.sentence)
+            raise LinkRefusedError(self._why.sentence, code=self._why.code)
         return opening.result()
 
     def _ended(self, life: Life, task: asyncio.Task[None]) -> None:

@@ -9,17 +9,19 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 
 from hudd.clock import Clock
 from hudd.errors import StorageError
-from hudd.flow.limits import Limits, Prediction, dollars, stage_sentence
+from hudd.flow.first_use import FirstUse, FirstUseStore
+from hudd.flow.limits import Limits, Prediction, dollars, stage_sentence, unnoted_sentence
+from hudd.flow.status import Day
 from hudd.flow.waiting import wait_for_any
 from hudd.ledger.calibration import Learnt, expected_image_tokens, learn, window_tokens
 from hudd.ledger.caps import WINDOWS, Because, Standing, ends_at, local_day, spent, standing_of
 from hudd.ledger.pacing import Pace, spares
 from hudd.ledger.prices import PriceTable
-from hudd.ledger.records import MoneyFacts
+from hudd.ledger.records import MoneyFacts, known_of
 from hudd.model import NoticeTopic, Question
 from hudd.policy.facts import Facts
 
@@ -39,11 +41,10 @@ WINDOW_ANSWERS: Final = 10
 _ORDER: Final = ("normal", "slower", "asked_only", "nothing")
 
 
-class MoneyStore(Protocol):
+class MoneyStore(FirstUseStore, Protocol):
     """What this stage needs of the journal."""
 
     async def money(self, *, day: str, at: float, model: str) -> MoneyFacts: ...
-    async def set_first_use(self, word: Literal["due", "told"]) -> None: ...
 
 
 class Meter:
@@ -58,6 +59,10 @@ class Meter:
         on_cost: Called with the object of ``cost/`` at each step.
         notify_person: Told in a sentence what a person should know, and what it is about.
         on_window: Called with the length of the text history when it changes.
+
+    Attributes:
+        standing: The stage.
+        first_use: What a person must have read once.
     """
 
     def __init__(
@@ -95,8 +100,8 @@ class Meter:
         self._window = limits.history_tokens
         self._alarmed = False
         self._shape = (1, 0)
-        self._first_use = False
         self.standing = Standing()
+        self.first_use = FirstUse(store, notify_person, self._tell)
 
     def on_may_ask(self, wake: Callable[[], None]) -> None:
         """Call ``wake`` when automatic questions may be asked again."""
@@ -137,19 +142,24 @@ class Meter:
         unpriced = self._predicted(1, DESKTOP_TOKENS).microusd is None
         return "price" if automatic and unpriced else "pace"
 
-    def predict(self, question: Question) -> Prediction:
-        """What a question takes at most: list prices, nothing cached, the longest answer."""
+    def predict(self, question: Question, model: str = "") -> Prediction:
+        """What a question takes at most: list prices, nothing cached, the longest answer.
+
+        Args:
+            question: What is asked.
+            model: Whose prices apply, or '' for that of the limits.
+        """
         expected = sum(expected_image_tokens(picture.width, picture.height) for picture in question.pictures)
         self._shape = (len(question.pictures), expected)
-        return self._predicted(*self._shape)
+        return self._predicted(*self._shape, model)
 
-    def _predicted(self, pictures: int, expected: int) -> Prediction:
+    def _predicted(self, pictures: int, expected: int, model: str = "") -> Prediction:
         limits = self._limits
         images = self._learnt.image_tokens(pictures, expected, each_tokens=limits.image_tokens)
         if (pictures, expected) not in self._learnt.images:  # what was billed holds the earlier pictures already
             images += limits.kept_image_tokens
         text = max(limits.text_tokens, self._learnt.text_tokens)
-        microusd = self._prices.predicted_microusd(limits.model, 1, images, text, limits.max_output_tokens)
+        microusd = self._prices.predicted_microusd(model or limits.model, 1, images, text, limits.max_output_tokens)
         tokens = images + text + limits.max_output_tokens
         return Prediction(0 if limits.engine == "local" else microusd, tokens, expected)
 
@@ -207,50 +217,23 @@ class Meter:
         """Keep the stage true, until cancelled. Sleeps without a timer while nothing is held back."""
         if self._limits.engine == "local":
             return
-        await self._begin()
         while True:
+            money = await self._look()
+            if money is not None and self.standing.because != "price_unknown":  # which is told as a stage
+                priced = self._predicted(*self._shape).microusd is not None
+                await self.first_use.say(self._limits, money, priced=priced, prices_date=self._prices.date)
             await wait_for_any(self._clock, self._wait_s(), self._changed)
             self._changed.clear()
-            await self._look()
 
-    async def _begin(self) -> None:
-        money = await self._look()
-        log.info("%s Prices of %s.", self._first_use_sentence(), self._prices.date or "no date")
-        first = not money.first_use and not money.ever_paid
-        self._first_use = first or money.first_use == "due"
-        if first:
-            self._notify_person("money", self._first_use_sentence())
-            await self._keep_first_use("due")
-
-    def _first_use_sentence(self) -> str:
-        cap, model = dollars(self._limits.cap_day_microusd), self._limits.model
-        return f"{model} costs money: at most {cap} is spent in a day ([cost] cap_day_usd)."
-
-    def first_use(self) -> str:
-        """What a person must have read once, before long: that money is spent, and how much at most; '' afterwards."""
-        return self._first_use_sentence() if self._first_use else ""
-
-    async def told_first_use(self) -> None:
-        """A person has read it; it is not told again, whatever happens to this process."""
-        if self._first_use:
-            self._first_use = False
-            await self._keep_first_use("told")
-
-    async def _keep_first_use(self, word: Literal["due", "told"]) -> None:
-        try:
-            await self._store.set_first_use(word)
-        except StorageError as error:
-            log.error("that a person was told of the cost could not be kept: %s", error)  # so it is told once more
-
-    async def _look(self) -> MoneyFacts:
-        """Read the ledger, and act on what it says."""
+    async def _look(self) -> MoneyFacts | None:
+        """Read the ledger, and act on what it says; None when it cannot be read."""
         wall = self._clock.wall()
         try:
             money = await self._store.money(day=local_day(wall), at=wall, model=self._limits.model)
         except StorageError as error:
             # The check before each send fails as well, so nothing is spent.
             log.error("the ledger cannot be read: %s", error)
-            return self._money
+            return None
         self._money = money
         self._learnt = learn(money.samples)
         self._steer_window()
@@ -331,10 +314,7 @@ class Meter:
             money.unnoted > 0 and money.unnoted_microusd * 100 >= self._limits.cap_day_microusd * ALARM_PERCENT
         )
         if alarm and not self._alarmed:
-            sentence = (
-                f"{dollars(money.unnoted_microusd)} was spent on the last {money.unnoted} answers without a note; "
-                "`hudctl errors` tells why, `hudctl pause` stops it."
-            )
+            sentence = unnoted_sentence(money.unnoted, money.unnoted_microusd, money.unnoted_unpriced)
             log.error("%s", sentence)
             self._notify_person("alarm", sentence)
             self._alarmed = True
@@ -344,8 +324,8 @@ class Meter:
 
     def _tell(self, sentence: str, **more: object) -> None:
         blocked = next((r for r in ("price_unknown", "cap_reached") if r in self._facts.reasons), None)
-        day = {"day": local_day(self._clock.wall()), "cap_microusd": self._limits.cap_day_microusd}
-        self._on_cost({**day, "blocked": blocked, **self.status(), "sentence": sentence, **more})
+        day = Day.of(local_day(self._clock.wall()), self._money.totals, self._limits.cap_day_microusd)
+        self._on_cost({**day.to_json(), "blocked": blocked, **self.status(), "sentence": sentence, **more})
 
     def sentence(self) -> str:
         """The stage in a sentence for a person."""
@@ -370,7 +350,12 @@ class Meter:
                 for window, (cap, period) in periods.items()
             },
             "pacing": {"level_microusd": self._level, "capacity_microusd": self._capacity, "next_automatic_s": wait},
-            "unnoted": {"answers": money.unnoted, "microusd": money.unnoted_microusd, "alarm": self._alarmed},
+            "unnoted": {
+                "answers": money.unnoted,
+                "microusd": known_of(money.unnoted_microusd, money.unnoted_unpriced),
+                "unpriced": money.unnoted_unpriced,
+                "alarm": self._alarmed,
+            },
             "learnt": {
                 "answers": learnt.answers,
                 "cached_percent": learnt.cached_percent,

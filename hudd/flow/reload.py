@@ -71,6 +71,10 @@ class Parts(Protocol[L]):
         """Whether the service's key is another one than the session's, and why there is none, or ''. Blocks."""
         ...
 
+    async def settled(self) -> None:
+        """Wait, for seconds at most, until the facts that settings make be asked anew are known."""
+        ...
+
 
 class Session(Protocol):
     """What a reload needs of the conversation."""
@@ -198,6 +202,7 @@ class Reload(Generic[L]):
         else:
             self._session.resume()
         self._on_state()
+        await self._parts.settled()  # a snap right after the answer must not meet facts that are still being read
         return {
             "schema": 1,
             "file": None if after.file is None else str(after.file),

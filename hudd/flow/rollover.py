@@ -9,10 +9,10 @@ from typing import Final
 from hudd.clock import Clock
 from hudd.errors import LinkError
 from hudd.flow.attempts import Attempts
+from hudd.flow.fallback import Fallback
 from hudd.flow.lives import Life, Lives
 from hudd.flow.voice import Voice
 from hudd.flow.waiting import wait_and_clear
-from hudd.model import UpstreamError
 from hudd.realtime.retry import Backoff, Verdict
 from hudd.realtime.sentences import explain_refusal
 
@@ -29,7 +29,7 @@ class Rollover:
         lives: Opens sessions.
         voice: Tells how far it is.
         attempts: Judges failures, and knows who wants another try.
-        fall_back: Goes on to the next model when this one is gone; tells whether there was one.
+        fallback: Goes on to the next model when the one that was asked is gone.
     """
 
     def __init__(
@@ -40,14 +40,14 @@ class Rollover:
         lives: Lives,
         voice: Voice,
         attempts: Attempts,
-        fall_back: Callable[[UpstreamError], bool],
+        fallback: Fallback,
     ) -> None:
         self._clock = clock
         self._jitter = jitter
         self._lives = lives
         self._voice = voice
         self._attempts = attempts
-        self._fall_back = fall_back
+        self._fallback = fallback
 
     async def run(self, old: Life, group: asyncio.TaskGroup) -> Life:
         """Open the next session while the old one serves, and let it take over once it is ready.
@@ -68,7 +68,7 @@ class Rollover:
                     self._voice.become("ready" if new.ready else "configuring")
                 self._voice.roll("draining" if self._lives.retiring() else None)
                 return new
-            if old.closed is None and verdict.action == "stop":
+            if verdict.action == "stop":
                 await self._wait_for_a_person(old)
             elif old.closed is None:
                 await wait_and_clear(self._clock, max(verdict.after_s, ROLLOVER_RETRY_S), old.changed)
@@ -79,6 +79,7 @@ class Rollover:
     async def _open(self, old: Life, backoff: Backoff, group: asyncio.TaskGroup) -> tuple[Verdict, Life | None]:
         """One try to open the next session; it is given when it is ready, or when the old one ended meanwhile."""
         ended: Life | LinkError
+        model = self._lives.next_model
         try:
             new = await self._lives.open(group)
         except LinkError as error:
@@ -90,8 +91,10 @@ class Rollover:
                 await wait_and_clear(self._clock, None, new.changed, old.changed)
             failure, ended = new.failure(), new
         verdict = self._attempts.verdict(failure, ended, backoff)
-        if verdict.action == "stop" and self._fall_back(failure):
-            return GO_ON, None
+        if verdict.action == "stop":
+            if self._fallback.step(failure, model):
+                return GO_ON, None
+            old.next_refused = failure
         self._voice.outage(failure)
         # The connection's word stays "ready", which it is; that this will not last must be said all the same.
         self._voice.sentence = f"The next session could not be opened yet: {failure.sentence}"
@@ -99,10 +102,12 @@ class Rollover:
 
     async def _wait_for_a_person(self, old: Life) -> None:
         """The next session was refused for good: only a person may have it tried again, or the old one ends."""
+        self._attempts.stop()
         self._voice.roll("stopped")
         while old.closed is None:
             wait_s = self._attempts.wished_in_s()
             if wait_s == 0:
+                old.next_refused = None
                 self._attempts.begin()
                 return
             await wait_and_clear(self._clock, wait_s, old.changed, self._attempts.wished)
@@ -110,3 +115,5 @@ class Rollover:
 
 GO_ON: Final = Verdict("retry", 0.0, "backing_off")
 """Try again without waiting."""
+STOP: Final = Verdict("stop", 0.0, "needs_attention")
+"""Try again when a person wants it."""

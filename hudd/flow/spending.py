@@ -103,17 +103,23 @@ class Spending:
         """The local day, ``YYYY-MM-DD``."""
         return local_day(self._clock.wall())
 
-    async def reserve(self, question: Question) -> None:
+    async def reserve(self, question: Question, model: str = "") -> None:
         """Commit a reservation for a question, before its bytes leave.
 
         A question that is asked again is reserved again; what was set aside for the first try is settled then.
+
+        Args:
+            question: What is asked.
+            model: Asked by the question's session, or '' for that of the limits; the local engine's is always theirs.
 
         Raises:
             WithheldError: A cap would be passed, or the price is unknown and no token cap is set.
             StorageError: The ledger cannot be written; then nothing may be sent.
         """
         limits = self._limits
-        predicted = self.meter.predict(question)
+        if limits.engine == "local" or not model:
+            model = limits.model
+        predicted = self.meter.predict(question, model)
         await self._settle_first_try(question)
         # Read once: hour and day must be those of one moment.
         now = self._clock.wall()
@@ -131,7 +137,7 @@ class Spending:
 
         reservation = Reservation(
             snap_id=question.id,
-            model=limits.model,
+            model=model,
             engine=limits.engine,
             trigger=question.trigger,
             day=local_day(now),
@@ -146,7 +152,7 @@ class Spending:
         except WithheldError:
             await self.meter.refused()
             raise
-        self._open[question.id] = _Open(number, limits.model, predicted.microusd)
+        self._open[question.id] = _Open(number, model, predicted.microusd)
 
     def sent(self, question: Question) -> None:
         """The bytes of a question are with the socket: from now on it may be billed."""
@@ -194,7 +200,7 @@ class Spending:
         self.meter.change(limits, prices)
 
     def use_model(self, model: str) -> None:
-        """Another model answers from now on (a fallback): its prices apply to what is asked next."""
+        """Another model answers from now on (a fallback): the stage and what is predicted follow its prices."""
         self._limits = replace(self._limits, model=model)
         self.meter.use_model(model)
 

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from hudd.clock import Clock
 from hudd.flow.counters import Counters
+from hudd.ledger.records import Totals
 from hudd.model import Source, UpstreamError
 from hudd.policy.facts import Facts
 from hudd.wire.messages import iso_time
@@ -105,18 +106,59 @@ class DaemonFacts:
     notes_socket: str
     journal_path: str
     journal_set_aside: str | None
+    journal_spent: str = ""
+    journal_paused: str = ""
+    log_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """Money of the local day, in micro-dollars; ``more`` is what the meter tells."""
+    """Money of the local day.
+
+    Attributes:
+        day: ``2026-11-21``.
+        microusd: What is known to be spent; None when answers were paid for and of none is it known how much.
+        reserved_microusd: What open questions hold.
+        cap_microusd: What may be spent.
+        answers: Answers that ended.
+        unpriced: Those of them whose price is unknown; they are not part of ``microusd``.
+        unpriced_tokens: What they used.
+        more: What the meter tells.
+    """
 
     day: str
-    microusd: int
+    microusd: int | None
     reserved_microusd: int
     cap_microusd: int
     answers: int
+    unpriced: int = 0
+    unpriced_tokens: int = 0
     more: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @classmethod
+    def of(cls, day: str, totals: Totals, cap_microusd: int) -> Day:
+        """By the ledger."""
+        return cls(
+            day=day,
+            microusd=totals.known_microusd,
+            reserved_microusd=totals.reserved_microusd,
+            cap_microusd=cap_microusd,
+            answers=totals.answers,
+            unpriced=totals.unpriced,
+            unpriced_tokens=totals.unpriced_tokens,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``cost_today`` tells it (PROTOCOL.md)."""
+        return {
+            "day": self.day,
+            "microusd": self.microusd,
+            "reserved_microusd": self.reserved_microusd,
+            "cap_microusd": self.cap_microusd,
+            "answers": self.answers,
+            "unpriced": {"answers": self.unpriced, "tokens": self.unpriced_tokens},
+            **self.more,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,14 +289,7 @@ def build_status(
             "malformed_events": conversation.malformed_events,
             **more_counters,
         },
-        "cost_today": {
-            "day": day.day,
-            "microusd": day.microusd,
-            "reserved_microusd": day.reserved_microusd,
-            "cap_microusd": day.cap_microusd,
-            "answers": day.answers,
-            **day.more,
-        },
+        "cost_today": day.to_json(),
         "subscribers": {
             # A feed subscribes to the heartbeat beside its notes; that is not one more listener.
             "total": sum(count for prefix, count in subscribers.items() if prefix != "hb/"),
@@ -263,7 +298,14 @@ def build_status(
         "pause": pause_status(pause),
         "reading": None if daemon.engine != "local" else {"advice": advice},
         "sockets": {"control": daemon.control_socket, "notes": daemon.notes_socket},
-        "journal": {"path": daemon.journal_path, "set_aside": daemon.journal_set_aside, **(journal or {})},
+        "journal": {
+            "path": daemon.journal_path,
+            "set_aside": daemon.journal_set_aside,
+            "spent": daemon.journal_spent,
+            "paused": daemon.journal_paused,
+            **(journal or {}),
+        },
+        "log_file": daemon.log_file,
         "last_errors": list(last_errors),
         **(more or {}),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hudd.clock import Clock
@@ -22,6 +22,8 @@ Outcome = dict[str, Any] | CommandError
 class _Entry:
     future: asyncio.Future[Outcome]
     ended_at: float = 0.0
+    waiting: int = 0
+    sharing: list[str] = field(default_factory=list[str])
 
 
 class Waiters:
@@ -41,6 +43,20 @@ class Waiters:
         self._entries[snap_id] = _Entry(future)
         return future, True
 
+    async def wait(self, snap_id: str) -> Outcome:
+        """Wait for the end of a snap that was begun. Whoever stops waiting cancels nothing."""
+        entry = self._entries[snap_id]
+        entry.waiting += 1
+        try:
+            return await asyncio.shield(entry.future)
+        finally:
+            entry.waiting -= 1
+
+    def awaited(self, snap_id: str) -> bool:
+        """Whether somebody waits now for the end of a snap, or of one that shares its question."""
+        entry = self._entries.get(snap_id)
+        return entry is not None and (entry.waiting > 0 or any(map(self.awaited, entry.sharing)))
+
     def end(self, snap_id: str, outcome: Outcome) -> None:
         """Give every waiter of a snap its outcome: the note's JSON, or the error that took its place."""
         entry = self._entries.get(snap_id)
@@ -51,6 +67,7 @@ class Waiters:
     def join(self, snap_id: str, other: str) -> None:
         """Let a snap end as another one does, whose question it shares."""
         future, _ = self.begin(other)
+        self._entries[other].sharing.append(snap_id)
         future.add_done_callback(lambda done: None if done.cancelled() else self.end(snap_id, done.result()))
 
     def forget(self, gone: Callable[[dict[str, Any]], bool]) -> None:

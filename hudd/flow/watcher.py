@@ -10,7 +10,7 @@ from hudd.config.settings import GateSettings
 from hudd.model import Picture, Shot, Source
 from hudd.screen.change import Change
 from hudd.screen.gate import Decision, Gate
-from hudd.screen.source import Rect
+from hudd.screen.source import ALL_HIDDEN, NOT_FOCUSED, ONE_COLOUR, Rect
 
 FIRST_HOLD_S: Final = 1.0
 LONGEST_HOLD_S: Final = 60.0
@@ -53,6 +53,13 @@ class Look:
     since_sent: Change | None
     uniform: str = ""
 
+    @property
+    def blank(self) -> str:
+        """Why it shows one colour only; '' when it shows more."""
+        if not self.uniform:
+            return ""
+        return ALL_HIDDEN if self.shot.masked else NOT_FOCUSED if self.shot.veiled else ONE_COLOUR
+
 
 class Watcher:
     """One source: its gate, and the fingerprints of the last look and of the last frame that was sent.
@@ -64,14 +71,14 @@ class Watcher:
         whole_only: Why the newest question has only a picture of the whole: ``settings``, ``engine``, ``cap``,
             ``price``, ``pace``, or ``legible`` when no text on it is too small to read; '' when it has more, or for
             no question yet.
-        uniform: ``black`` or ``one-coloured`` when the last look showed nothing else, otherwise ''.
+        blank: Why the last look showed one colour only; '' when it showed more.
     """
 
     def __init__(self, source: Source, settings: GateSettings, pixels: Pixels) -> None:
         self.source = source
         self.reason = ""
         self.looked_at: float | None = None
-        self.uniform = ""
+        self.blank = ""
         self.whole_only = ""
         self._gate = Gate(settings)
         self._pixels = pixels
@@ -110,7 +117,7 @@ class Watcher:
         decision = self._gate.look(now, since_look=look.since_look, since_sent=look.since_sent, begun_at=begun_at)
         if decision.action == "send" and now < self._held_until:
             decision = Decision("wait", "interval", self._held_until - now)
-        self.uniform = look.uniform
+        self.blank = look.blank
         if decision.action == "send" and look.uniform:
             decision = Decision("same", "uniform")  # news it may be, but it shows nothing
         self.reason = decision.reason

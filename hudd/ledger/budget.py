@@ -111,4 +111,5 @@ def settlement_of(
         assumed=assumed,
         price_date=price_date,
         reserved_microusd=reserved_microusd,
+        model=model,
     )

@@ -31,13 +31,13 @@ class Habits:
     """How often something changed so far.
 
     Attributes:
-        asked: Questions that were looked at.
-        per_hour: Questions in an hour at the screen; 0 when nothing was asked.
+        changes: What was worth a question: changes that passed the gate, and snaps.
+        per_hour: How many in an hour at the screen; 0 when there were none.
         hours: Hours at the screen that were looked at; a quarter at least.
-        cold_share: Part of the questions (0 to 1) that came after the cache had forgotten.
+        cold_share: Part of them (0 to 1) that came after the cache had forgotten.
     """
 
-    asked: int
+    changes: int
     per_hour: float
     hours: float
     cold_share: float
@@ -91,17 +91,22 @@ class Estimate:
     day: int | None
 
 
-def habits_of(asked: Sequence[float]) -> Habits:
-    """How often questions came, from their times, oldest first."""
-    if not asked:
+def times_of(minutes: Sequence[tuple[int, int]]) -> list[float]:
+    """Times in seconds since 1970 for counts by the minute: those of a minute are spread evenly over it."""
+    return [(minute + (number + 0.5) / seen) * 60 for minute, seen in minutes for number in range(seen)]
+
+
+def habits_of(times: Sequence[float]) -> Habits:
+    """How often something was worth a question, from the times, oldest first."""
+    if not times:
         return Habits(0, 0.0, 0.0, 0.0)
-    gaps = [max(0.0, later - sooner) for sooner, later in pairwise(asked)]
+    gaps = [max(0.0, later - sooner) for sooner, later in pairwise(times)]
     present = [min(gap, AWAY_S) for gap in gaps]
-    # The first question has no gap of its own: it counts with the mean of the others. A few minutes are no habit, so
-    # what was seen counts as a quarter of an hour at least.
-    seconds = max(AWAY_S, sum(present) * len(asked) / max(1, len(present)))
+    # The first one has no gap of its own: it counts with the mean of the others. A few minutes are no habit, so what
+    # was seen counts as a quarter of an hour at least.
+    seconds = max(AWAY_S, sum(present) * len(times) / max(1, len(present)))
     cold = sum(gap > CACHE_LIFE_S for gap in gaps)
-    return Habits(len(asked), len(asked) * 3600 / seconds, seconds / 3600, cold / len(asked))
+    return Habits(len(times), len(times) * 3600 / seconds, seconds / 3600, cold / len(times))
 
 
 def estimate(

@@ -10,6 +10,16 @@ from dataclasses import dataclass, field
 from hudd.model import AnswerStatus, Usage
 
 
+def known_of(microusd: int | None, unpriced: int) -> int | None:
+    """A sum as it may be told: when all that is known is that some answers have no price, it is unknown and not zero.
+
+    Args:
+        microusd: The sum of the known costs; None when there are none.
+        unpriced: Answers whose cost is unknown.
+    """
+    return None if unpriced and not microusd else microusd or 0
+
+
 @dataclass(frozen=True, slots=True)
 class Reservation:
     """What a question may cost at most; committed before the question is sent.
@@ -51,6 +61,7 @@ class Settlement:
         assumed: True when the service told no usage although it may have billed: the reservation stands as the cost.
         price_date: Date of the price table, ``2026-11-01``; '' when no price was needed.
         reserved_microusd: What the reservation holds; None when the price is unknown.
+        model: Of the reservation; the note names it.
     """
 
     reservation_id: int
@@ -60,6 +71,7 @@ class Settlement:
     assumed: bool = False
     price_date: str = ""
     reserved_microusd: int | None = None
+    model: str = ""
 
     @property
     def published_microusd(self) -> int | None:
@@ -97,6 +109,7 @@ class Totals:
         unpriced_tokens: The part of ``tokens`` that has no known price.
         unpriced_reserved_tokens: Tokens reserved by open questions without a known price.
         answers: Answers that ended, of any engine.
+        unpriced: Answers of the service whose cost is unknown.
         hour: The hour of the moment that was asked about.
         month: The month of the day.
     """
@@ -108,8 +121,14 @@ class Totals:
     unpriced_tokens: int = 0
     unpriced_reserved_tokens: int = 0
     answers: int = 0
+    unpriced: int = 0
     hour: Period = Period()
     month: Period = Period()
+
+    @property
+    def known_microusd(self) -> int | None:
+        """What is known of the cost; None when answers were paid for and of none is it known how much."""
+        return known_of(self.settled_microusd, self.unpriced)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +163,8 @@ class MoneyFacts:
         charges: Of the day's automatic questions, oldest first.
         samples: The newest answers of the model, newest first.
         unnoted: Paid answers since the last one that made a note.
-        unnoted_microusd: What they cost.
+        unnoted_microusd: What they cost, as far as it is known.
+        unnoted_unpriced: How many of them have an unknown cost.
         ever_paid: Whether the service was ever asked anything.
         first_use: Whether a person is still to be told that money is spent: ``due``, ``told``, or '' before the first
             start with the service.
@@ -155,8 +175,22 @@ class MoneyFacts:
     samples: tuple[Sample, ...] = ()
     unnoted: int = 0
     unnoted_microusd: int = 0
+    unnoted_unpriced: int = 0
     ever_paid: bool = True
     first_use: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What was worth a question in a range of time: changes that passed the gate, and snaps.
+
+    Attributes:
+        minutes: Minutes since 1970 in which there was any, oldest first, and how many in each.
+        asked: How many questions were asked in that time.
+    """
+
+    minutes: tuple[tuple[int, int], ...] = ()
+    asked: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,18 +69,27 @@ class ConversationMemory:
 
     Args:
         settings: ``history_tokens`` and ``retention_ratio`` are the budget of the texts.
-        history: Recent notes, put back at the beginning of a connection.
+        history: Recent notes, put back at the beginning of a connection. Where the cache does not pay, its limit is
+            below the budget and holds here too.
     """
 
     def __init__(self, settings: SessionSettings, history: WindowHistory) -> None:
-        self._limit = settings.history_tokens
-        self._kept = int(settings.history_tokens * settings.retention_ratio)
+        self._most = settings.history_tokens
+        self._ratio = settings.retention_ratio
         self._history = history
         self._items: list[_Item] = []
         self._planned: dict[str, _Item] = {}
         self._texts: list[str] | None = None
         self._framed = False
         self._count = 0
+
+    @property
+    def _limit(self) -> int:
+        return min(self._most, self._history.limit)
+
+    @property
+    def _kept(self) -> int:
+        return int(self._limit * self._ratio)
 
     @property
     def tokens(self) -> int:

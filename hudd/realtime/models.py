@@ -12,6 +12,8 @@ from typing import Final
 
 _GENERATION: Final = re.compile(r"gpt-realtime-(\d{1,2})(?:\.\d+)?(?:-.+)?")
 """``gpt-realtime-2.1-mini`` has a generation; in ``gpt-realtime-2025-08-28`` the number is a year."""
+_FAMILY: Final = re.compile(r"gpt-(?:4o-(?:mini-)?)?realtime(?:-.+)?")
+"""A name that tells which model it is; that of a deployment tells nothing."""
 FIRST_WITH_REASONING: Final = 2
 
 
@@ -24,6 +26,16 @@ def takes_reasoning(model: str) -> bool:
     """Whether a model accepts ``reasoning``; others reject the whole update over it (realtime-protocol 2.4)."""
     match = _GENERATION.fullmatch(last_part(model))
     return match is not None and int(match[1]) >= FIRST_WITH_REASONING
+
+
+def session_takes_reasoning(created: str, asked: str) -> bool:
+    """Whether the model of a session accepts ``reasoning``.
+
+    Args:
+        created: As ``session.created`` names it: what really answers, when that is a name of the family.
+        asked: As the settings name it: what a gateway makes of it, or how an owner calls a deployment, may differ.
+    """
+    return takes_reasoning(created if _FAMILY.fullmatch(last_part(created)) else asked)
 
 
 class Models:

@@ -70,6 +70,11 @@ class WindowHistory:
         self._notes: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
         self._latest: list[tuple[str, str]] = []
 
+    @property
+    def limit(self) -> int:
+        """Tokens that the notes of one source may have now: as set, or less where the cache does not pay."""
+        return self._limit
+
     def remember(self, source: str, text: str) -> None:
         """Add a note of a source. An empty one, and one that alone passes the limit, is not kept."""
         text = text.strip()

@@ -30,6 +30,8 @@ LONGEST_ASKED_S: Final = 3600.0
 RETRY_CODES: Final = frozenset({"rate_limit_exceeded", "inference_rate_limit_exceeded", "session_expired"})
 MODEL_CODES: Final = frozenset({"model_not_found", "invalid_model", "DeploymentNotFound", "OpperationNotSupported"})
 """The model is the trouble; another one may be there. The last is spelt so on the wire (1.6)."""
+DECIDING_CODES: Final = FATAL_CODES | MODEL_CODES | RETRY_CODES
+"""Whichever of these is told decides; any other code leaves it to the status, and that to the close code."""
 PASSING_HTTP: Final = frozenset({408, 409, 425, 429})
 """Of the statuses that say that the fault is ours, those that pass: too slow, in conflict, too early, too often."""
 FATAL_CLOSES: Final = frozenset({CLOSE_BAD_KEY, CLOSE_BAD_REQUEST, CLOSE_NO_MODEL})
@@ -64,9 +66,9 @@ def is_model_gone(error: UpstreamError) -> bool:
 def is_refused_request(error: UpstreamError) -> bool:
     """Tell whether an error before the session exists is about what we asked for: it would be refused for ever.
 
-    For endpoints that give no code and neither close nor open the session.
+    For endpoints that give no code and neither close nor open the session. A status that is no refusal says more.
     """
-    return error.type == "invalid_request_error" and error.code not in RETRY_CODES
+    return error.type == "invalid_request_error" and error.code not in RETRY_CODES and not error.http_status
 
 
 def code_of_close_reason(reason: str) -> str:

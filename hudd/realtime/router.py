@@ -31,7 +31,9 @@ from hudd.realtime.session_words import (
 MAX_SENDS: Final = 2
 """A question that a person asked is paid for at most twice: once, and once more after a drop (design 5)."""
 ASK_AGAIN_WITHIN_S: Final = 60.0
-"""A snap older than this at the reconnect is not asked again: nobody waits for it, and the screen has moved on."""
+"""A snap older than this at the reconnect is asked only when somebody still waits for it: the screen has moved on."""
+_LOST: Final = "The connection was lost before the answer came and did not return in time; ask again."
+_LATE: Final = "This snap waited until nobody waited for its note any more; ask again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,14 @@ class Router:
 
     Args:
         random: Gives numbers in [0, 1), for the pace of automatic questions.
+        awaited: Whether somebody waits for the answer to a question now, by its id.
     """
 
-    def __init__(self, random: Callable[[], float] = lambda: 0.5) -> None:
+    def __init__(
+        self, random: Callable[[], float] = lambda: 0.5, awaited: Callable[[str], bool] = lambda _: False
+    ) -> None:
         self._pace = Pace(random)
+        self._awaited = awaited
         self._machine: Session | None = None
         self._flights: dict[str, _Flight] = {}
         self._again: deque[tuple[Question, int]] = deque()
@@ -140,14 +146,14 @@ class Router:
         ended: list[RouterCommand] = []
         while self._again:
             question, sends = self._again.popleft()
-            if now - question.asked_at <= ASK_AGAIN_WITHIN_S:
+            if now - question.asked_at <= ASK_AGAIN_WITHIN_S or self._awaited(question.id):
                 self._again.appendleft((question, sends))
                 return question, ended
-            ended.append(self._vanished(question, sends, explain_lost(_LOST), now))
+            ended.append(Answered(given_up(question, now, sent=sends > 0)))
         return None, ended
 
     def put_off(self, question: Question) -> None:
-        """Let a new question wait for a fresh picture, because the one that it has may not be sent any more."""
+        """Let a new question wait for a fresh picture, because the one that it has is too old to be sent."""
         self._again.append((question, 0))
 
     def drop_again(self, question_id: str, error: UpstreamError, now: float) -> list[RouterCommand]:
@@ -218,7 +224,9 @@ class Router:
 
     def end_again(self, error: UpstreamError, now: float) -> list[RouterCommand]:
         """End the questions that wait to be asked again."""
-        ended: list[RouterCommand] = [self._vanished(q, sends, error, now) for q, sends in self._again]
+        ended: list[RouterCommand] = [
+            Answered(_vanished(question, error, now, sent=sends > 0)) for question, sends in self._again
+        ]
         self._again.clear()
         return ended
 
@@ -273,10 +281,12 @@ class Router:
             )
         )
 
-    def _vanished(self, question: Question, sends: int, error: UpstreamError, now: float) -> Answered:
-        total_ms = (now - question.asked_at) * 1000
-        answer = Answer(question, "vanished", error=error, sent=sends > 0, queue_ms=total_ms, total_ms=total_ms)
-        return Answered(answer)
+
+def given_up(question: Question, now: float, *, sent: bool = False) -> Answer:
+    """The end of a snap that is not asked, or not again, because nobody waits for its note any more."""
+    return _vanished(question, explain_lost(_LOST if sent else _LATE), now, sent=sent)
 
 
-_LOST: Final = "The connection was lost before the answer came and did not return in time; ask again."
+def _vanished(question: Question, error: UpstreamError, now: float, *, sent: bool) -> Answer:
+    total_ms = (now - question.asked_at) * 1000
+    return Answer(question, "vanished", error=error, sent=sent, queue_ms=total_ms, total_ms=total_ms)

@@ -15,8 +15,14 @@ from hudd.errors import LinkError, LinkRefusedError
 from hudd.model import UpstreamError
 from hudd.protocol.error_objects import error_of
 from hudd.protocol.events import ErrorDetails
-from hudd.protocol.vocabulary import FATAL_CODES
-from hudd.realtime.retry import PASSING_HTTP, code_of_close_reason, is_fatal, is_refused_request
+from hudd.realtime.retry import (
+    DECIDING_CODES,
+    PASSING_HTTP,
+    RETRY_CODES,
+    code_of_close_reason,
+    is_fatal,
+    is_refused_request,
+)
 
 _BILLING: Final = "add credit or raise the limit in the account's billing page, then run `hudctl resume`."
 _MODEL: Final = "set [realtime] model to one that your account may use, then run `hudctl reload`."
@@ -100,6 +106,7 @@ BY_STEP: Final[Mapping[str, str]] = {
 
 RENEWED: Final = "The session was ended on purpose, because notes were forgotten; hudd connects again."
 RENEWED_CODE: Final = "renewed"
+NETWORK_UP: Final = "The network came up while a connection was still being opened; hudd begins with it anew."
 SLEPT: Final = "The machine slept or its clock was set forward; hudd connects again."
 
 _KEY = re.compile(r"\b(sk-|sk_|ek-|ek_|Bearer )[A-Za-z0-9_*.\-]{4,}")
@@ -116,7 +123,7 @@ def explain_error(
         opening: True before the session is ready: a status that a gateway put into the error is then that of a
             refused connection (realtime-protocol 1.6). Later it is one of a single request, and decides nothing.
         configuring: True when it answers our ``session.update``: the same update would be refused for ever, so
-            this is fatal unless the service itself has trouble.
+            this is fatal unless it is trouble that passes.
         http_status: Set when it came as the body of a refused upgrade.
     """
     if http_status is None and opening and error.status:
@@ -127,8 +134,9 @@ def explain_error(
         # Of a single question only a snap is repeated, and once: no promise is made here.
         again = "hudd connects again." if opening else "ask again in a moment."
         sentence = f"The service had trouble of its own; {again}"
-    if configuring and not fatal and error.type not in {"server_error", "rate_limit_error"}:
-        fatal = error.code not in {"rate_limit_exceeded", "session_expired"}
+    passes = error.code in RETRY_CODES or error.type in {"server_error", "rate_limit_error"} or http_status
+    if configuring and not fatal and not passes:
+        fatal = True
         named = error.param or error.code or "no reason given"
         sentence = (
             f"The service refused the session's settings ({_clean(named)}); check [session] and [realtime] model, then "
@@ -155,26 +163,25 @@ def explain_close(code: int, reason: str, cause: UpstreamError | None = None) ->
     Args:
         code: Close code; 1006 when none came.
         reason: Close reason, as sent; ``<type>.<code>`` is understood.
-        cause: The error of the service that led to it; its code decides, and its words are kept.
+        cause: The error of the service that led to it; its words are kept.
     """
-    clean = _clean(reason)
-    error_code = code_of_close_reason(reason)
-    if cause is not None:
-        fatal = cause.fatal or is_fatal(code=cause.code, close_code=code) or error_code in FATAL_CODES
-        sentence = cause.sentence
-        if fatal and not (cause.fatal or cause.code in BY_CODE or cause.http_status):
-            sentence = BY_CODE.get(error_code) or BY_CLOSE.get(code) or sentence
-        return replace(cause, close_code=code, close_reason=clean, fatal=fatal, sentence=sentence)
-    sentence = BY_CODE.get(error_code) or BY_CLOSE.get(code)
-    kind = reason.strip().partition(".")[0] if error_code else ""
-    return UpstreamError(
-        sentence=sentence or f"The service closed the connection with code {code}; hudd connects again.",
-        type=kind,
-        code=error_code,
-        close_code=code,
-        close_reason=clean,
-        fatal=is_fatal(code=error_code, close_code=code),
+    reason_code = code_of_close_reason(reason)
+    told = cause or UpstreamError(
+        sentence=BY_CODE.get(reason_code)
+        or BY_CLOSE.get(code)
+        or f"The service closed the connection with code {code}; hudd connects again.",
+        type=reason.strip().partition(".")[0] if reason_code else "",
+        code=reason_code,
     )
+    deciding = next((named for named in (told.code, reason_code) if named in DECIDING_CODES), "")
+    fatal, sentence = told.fatal, told.sentence
+    if not fatal:
+        fatal = is_fatal(code=deciding, http_status=told.http_status, close_code=code)
+        if deciding:
+            sentence = BY_CODE[deciding]
+        elif fatal:  # by the close code alone
+            sentence = BY_CLOSE.get(code, sentence)
+    return replace(told, sentence=sentence, fatal=fatal, close_code=code, close_reason=_clean(reason))
 
 
 def explain_refusal(error: LinkError) -> UpstreamError:
@@ -187,7 +194,7 @@ def explain_refusal(error: LinkError) -> UpstreamError:
         return UpstreamError(sentence=str(error), fatal=True)
     if not error.status:
         remedy = f"; {error.hint[0].lower()}{error.hint[1:]}" if error.hint else "."
-        return UpstreamError(sentence=f"{error.message.rstrip('.')}{remedy}")
+        return UpstreamError(sentence=f"{error.message.rstrip('.')}{remedy}", code=error.code)
     return explain_error(error_of(error.body), http_status=error.status)
 
 
@@ -206,10 +213,10 @@ def explain_no_cancel(late: UpstreamError | None, seconds: float) -> UpstreamErr
     error = explain_timeout("cancel", seconds)
     if late is None:
         return error
-    what = late.sentence.rpartition(";")[0] or late.sentence
     return replace(
         late,
-        sentence=f"{what}, and the service did not react to a cancellation within {seconds:g} s; hudd connects again.",
+        sentence=f"{_cause(late)}, and the service did not react to a cancellation within {seconds:g} s; hudd connects "
+        "again.",
     )
 
 
@@ -241,6 +248,16 @@ def explain_fallback(gone: UpstreamError, model: str, instead: str) -> UpstreamE
         "model to make that lasting."
     )
     return replace(gone, sentence=sentence, fatal=False)
+
+
+def explain_last(ended: UpstreamError, refused: UpstreamError) -> UpstreamError:
+    """Put the end of a session into words that no other follows. The raw part stays that of its end.
+
+    Args:
+        ended: How it ended.
+        refused: Why the next one was refused for good.
+    """
+    return replace(ended, sentence=f"{_cause(ended)}, and the next session was refused before: {refused.sentence}")
 
 
 def explain_withheld(reasons: Sequence[str]) -> UpstreamError:
@@ -275,6 +292,11 @@ def _http_sentence(status: int | None) -> str:
         "hudd tries again." if status in PASSING_HTTP else "check [realtime] url and model, then run `hudctl reload`."
     )
     return BY_HTTP.get(status) or f"The endpoint refused the connection (HTTP {status}); {again}"
+
+
+def _cause(error: UpstreamError) -> str:
+    """Its sentence without the remedy, to go on with."""
+    return error.sentence.partition(";")[0].rstrip(".")
 
 
 def _clean(text: str) -> str:

@@ -26,7 +26,7 @@ from hudd.protocol.events import (
 from hudd.protocol.vocabulary import BENIGN_CODES
 from hudd.realtime.exchanges import CANCEL_S, MAX_IN_FLIGHT, Exchanges
 from hudd.realtime.memory import ConversationMemory, context_tokens
-from hudd.realtime.models import takes_reasoning
+from hudd.realtime.models import session_takes_reasoning
 from hudd.realtime.sentences import explain_close, explain_error, explain_silence, explain_timeout
 from hudd.realtime.session_table import OPEN_STATES, TABLE, State
 from hudd.realtime.session_words import (
@@ -71,12 +71,13 @@ class Session:
     Args:
         settings: Limits and time-outs.
         instructions: What the model is told; not empty.
-        model: As the settings name it; what ``session.created`` names goes before it.
+        model: As the settings name it; see ``model``.
         effort: ``[realtime] reasoning``; sent only to models that take it.
         memory: The ``conversation`` memory of this connection, or None.
 
     Attributes:
         state: Where it stands.
+        model: The one that is asked and paid, as the settings name it. The service may name it more exactly.
         session_id: ``sess_…``, or '' before ``session.created``.
         expires_at: Wall clock seconds at which the service ends the session, or None.
         ready_since: ``now`` of ``session.updated``, or None.
@@ -95,7 +96,7 @@ class Session:
     ) -> None:
         self._settings = settings
         self._instructions = instructions
-        self._model = model
+        self.model = model
         self._effort = effort
         self._memory = memory
         self._exchanges = Exchanges(settings, memory)
@@ -219,7 +220,7 @@ class Session:
         self.session_id = event.session_id
         self.expires_at = event.expires_at
         self._deadline = now + self._settings.updated_s
-        if not (takes_reasoning(event.model) or takes_reasoning(self._model)):
+        if not session_takes_reasoning(event.model, self.model):
             self._effort = ""
         self._exchanges.think(self._effort)
         return [Send(self._update())]

@@ -31,7 +31,7 @@ class Urgency:
     def __init__(self) -> None:
         self._granted_at = float("-inf")
         self._hurry_at = float("-inf")
-        self._woke_at = float("-inf")
+        self._woke_at = (float("-inf"), float("-inf"))
         self._wished = False
         self._lifts = False
         self._at_once = False
@@ -81,15 +81,26 @@ class Urgency:
         self.ready()
         return lifts
 
+    @property
+    def lifted(self) -> bool:
+        """Whether a person wants to begin anew, in spite of any stop."""
+        return self._lifts
+
     def ready(self) -> None:
         """There is a session: nothing is left to wish for."""
         self._wished = self._lifts = self._at_once = False
 
-    def woke(self, now: float) -> bool:
-        """Whether a wake is a new one, and not the same told twice."""
-        if now - self._woke_at < WISH_S:
+    def woke(self, now: float, wall: float) -> bool:
+        """Whether a wake is a new one, and not the same told twice.
+
+        Args:
+            now: Monotonic seconds, which stand still while the machine sleeps.
+            wall: Seconds since 1970, which tell of another sleep soon after the first.
+        """
+        before, before_wall = self._woke_at
+        if now - before < WISH_S and wall - before_wall < WISH_S:
             return False
-        self._woke_at = now
+        self._woke_at = (now, wall)
         return True
 
     def longest_delay_s(self, now: float) -> float:

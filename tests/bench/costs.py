@@ -10,67 +10,28 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
-from typing import Final, Protocol
+from typing import Final
 
 from hudd.config.settings import Settings
-from hudd.engine.accounting import (
-    CACHE_MODES,
-    CacheMode,
-    Prompt,
-    PromptCache,
-    Segment,
-    Tokens,
-    count,
-    input_limit,
-    items_to_drop,
-    text_segment,
-)
-from hudd.engine.conversation import preamble
-from hudd.ledger.calibration import learn, window_tokens
+from hudd.engine.accounting import CACHE_MODES, CacheMode, Prompt, PromptCache, Tokens, count
 from hudd.ledger.prices import PriceTable
-from hudd.ledger.records import Sample
-from hudd.model import Picture, Question, Source, Usage
-from hudd.protocol.events import Message, OutputItem, TextPart
-from hudd.realtime.memory import ConversationMemory, context_tokens
-from hudd.realtime.prompt import WindowHistory, build, compose_instructions, question_message
-from tests.bench.day import FRAMES, Change, Day, gaps, make_day, note_text
+from hudd.model import Usage
+from tests.bench.cost_clients import Case, Client, WindowClient, clients
+from tests.bench.day import FRAMES, Day, gaps, make_day, note_text
 from tests.bench.rows import NO_BAR, Row, table
 
-MODEL: Final = "gpt-realtime-1.5"
 MINI: Final = "gpt-realtime-2.1-mini"
 ANSWER_TOKENS: Final = 60
 REASONING_TOKENS: Final = 150
 IMAGE_TOKENS: Final = (323, 839)
 PICTURES: Final = (1, 2)
-MONDAY: Final = 1_795_420_800.0
-WINDOW_ANSWERS: Final = 10
 QUICK_FRAMES: Final = 3_600
 QUICK_SEEN: Final = 900
 CALM: Final = 12.0
 BARS: Final[dict[CacheMode, float]] = {"ideal": 1.35, "300s": 1.6, "none": 2.0}
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One line of the table.
-
-    Attributes:
-        model: Whose prices apply.
-        cache: How the service's prompt cache behaves.
-        image_tokens: Of one picture.
-        pictures: Of one question.
-        reasoning_tokens: Billed with each answer, for a model that reasons.
-    """
-
-    model: str = MODEL
-    cache: CacheMode = "300s"
-    image_tokens: int = 323
-    pictures: int = 1
-    reasoning_tokens: int = 0
 
 
 @dataclass(slots=True)
@@ -94,145 +55,6 @@ class Bill:
     def per_answer(self) -> float:
         """Micro-dollars."""
         return self.microusd / max(1, self.answers)
-
-
-class Client(Protocol):
-    """Somebody who asks about each change."""
-
-    def prompt(self, change: Change, case: Case) -> Prompt:
-        """All that the response is billed for as input."""
-        ...
-
-    def answered(self, change: Change, text: str, usage: Usage) -> Sequence[Segment]:
-        """Take the answer; returns what it adds to the prompt in the service's conversation, if anything."""
-        ...
-
-
-@cache
-def instructions() -> str:
-    """Those that hudd ships."""
-    return compose_instructions((files("hudd") / "data" / "instructions.txt").read_text(encoding="utf-8"))
-
-
-def question_of(change: Change, case: Case) -> Question:
-    """The question that hudd asks about a change."""
-    source = Source("monitor", "eDP-1", (0, 0, 1920, 1080))
-    picture = Picture(source, "image/jpeg", b"", 1280, 720, 0.67, f"{change.at_s:x}", MONDAY + change.at_s, 1)
-    return Question(f"{change.at_s:026d}", "change", (picture,) * case.pictures, 0.0)
-
-
-def segments(messages: Sequence[Message], change: Change, case: Case) -> Iterator[Segment]:
-    """Messages as the engine counts them; each picture of a change is one of its own."""
-    shown = 0
-    for message in messages:
-        for part in message.parts:
-            if isinstance(part, TextPart):
-                yield text_segment(message.role, part.text)
-            else:
-                shown += 1
-                yield Segment("image", f"{change.at_s} {shown} auto", case.image_tokens)
-
-
-class WindowClient:
-    """hudd's default: each question is out of band, with a short text history; the window shrinks without a cache."""
-
-    def __init__(self, settings: Settings, *, steered: bool = True) -> None:
-        session = settings.session
-        self.start = preamble(instructions(), ())
-        self.history = WindowHistory(history_tokens=session.history_tokens, retention_ratio=session.retention_ratio)
-        self.limit = self.window = session.history_tokens
-        self.samples: list[Sample] = []
-        self.steered = steered
-
-    def prompt(self, change: Change, case: Case) -> Prompt:
-        request = build(question_of(change, case), self.history, event_id="rc_1", max_output_tokens=200)
-        return (*self.start, *segments(request.input or (), change, case))
-
-    def answered(self, change: Change, text: str, usage: Usage) -> Sequence[Segment]:
-        if change.news:
-            self.history.remember("eDP-1", text)
-        self.samples.append(Sample(1, 0, usage))
-        if self.steered and len(self.samples) == WINDOW_ANSWERS:
-            self.window = window_tokens(self.limit, self.window, learn(self.samples).cached_text_percent)
-            self.history.set_limit(self.window)
-            self.samples.clear()
-        return ()
-
-
-@dataclass(slots=True)
-class Item:
-    """An item of the service's conversation."""
-
-    segments: tuple[Segment, ...]
-
-    @property
-    def tokens(self) -> int:
-        """What it adds to a prompt."""
-        return count(self.segments).total
-
-
-@dataclass(slots=True)
-class NaiveClient:
-    """Shows every change to the service's conversation and leaves everything there; truncation is all that cuts.
-
-    Attributes:
-        limit: Tokens behind the instructions above which the oldest items go.
-        ratio: Share of the limit that a cut keeps.
-    """
-
-    limit: int
-    ratio: float
-    items: list[Item] = field(default_factory=list[Item])
-
-    def prompt(self, change: Change, case: Case) -> Prompt:
-        question = tuple(segments((question_message(question_of(change, case)),), change, case))
-        self.items.append(Item(question))
-        truncation = {"retention_ratio": self.ratio, "token_limits": {"post_instructions": self.limit}}
-        del self.items[: items_to_drop([item.tokens for item in self.items], truncation, self.limit)]
-        return (*preamble(instructions(), ()), *(segment for item in self.items for segment in item.segments))
-
-    def answered(self, change: Change, text: str, usage: Usage) -> Sequence[Segment]:
-        answer = text_segment("assistant", text)
-        self.items.append(Item((answer,)))
-        return (answer,)
-
-
-class MemoryClient:
-    """hudd's ``conversation`` memory: what it creates and deletes stands in the service's conversation."""
-
-    def __init__(self, settings: Settings) -> None:
-        session = replace(settings.session, memory="conversation")
-        self.start = preamble(instructions(), ())
-        self.history = WindowHistory(history_tokens=session.history_tokens, retention_ratio=session.retention_ratio)
-        self.memory = ConversationMemory(session, self.history)
-        self.truncation = {
-            "retention_ratio": session.retention_ratio,
-            "token_limits": {"post_instructions": context_tokens(session)},
-        }
-        self.limit = input_limit(reasons=False)
-        self.items: dict[str, Item] = {}
-        self.asked = ""
-
-    def prompt(self, change: Change, case: Case) -> Prompt:
-        for deletion in self.memory.deletions():
-            self.items.pop(deletion.item_id, None)
-        question = question_of(change, case)
-        for create in self.memory.plan(question):
-            self.items[create.item.id] = Item(tuple(segments((create.item,), change, case)))
-            self.memory.placed(create.item.id)
-        self.asked = question.id
-        dropped = items_to_drop([item.tokens for item in self.items.values()], self.truncation, self.limit)
-        for item_id in list(self.items)[:dropped]:
-            del self.items[item_id]
-        return (*self.start, *(segment for item in self.items.values() for segment in item.segments))
-
-    def answered(self, change: Change, text: str, usage: Usage) -> Sequence[Segment]:
-        answer, item_id = text_segment("assistant", text), f"item_{change.at_s}"
-        self.items[item_id] = Item((answer,))
-        self.memory.ended(self.asked, (OutputItem(id=item_id, type="message", texts=(text,)),))
-        if change.news:
-            self.history.remember("eDP-1", text)
-        return (answer,)
 
 
 def bill(client: Client, day: Day, case: Case, prices: PriceTable) -> Bill:
@@ -286,16 +108,6 @@ def floor_of(case: Case, prices: PriceTable) -> int:
     cost = prices.cost_microusd(usage, case.model)
     assert cost is not None, case.model
     return cost
-
-
-def clients(settings: Settings) -> dict[str, Callable[[], Client]]:
-    """Whoever is compared."""
-    return {
-        "window": lambda: WindowClient(settings),
-        "conversation": lambda: MemoryClient(settings),
-        "naive retention": lambda: NaiveClient(8_000, 0.8),
-        "naive history": lambda: NaiveClient(input_limit(reasons=False), 1.0),
-    }
 
 
 def shipped_prices() -> PriceTable:

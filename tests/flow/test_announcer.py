@@ -34,6 +34,7 @@ class House:
         self.notified: list[str] = []
         self.storage_error: StorageError | None = None
         self.line = "ready, eyes watching"
+        self.passing: set[str] = set()
         self.statuses = 0
         self.gate = asyncio.Event()
         self.gate.set()
@@ -45,6 +46,7 @@ class House:
             status=self.status,
             notify=self.notified.append,
             headline=lambda: self.line,
+            passing=lambda: self.line in self.passing,
         )
 
     async def add_error(self, error: UpstreamError, *, session_id: str = "", time: float) -> int:
@@ -183,6 +185,17 @@ async def test_the_service_manager_and_the_log_hear_a_headline_only_when_it_diff
         house.announcer.state()
     assert house.notified == ["connecting", "ready", "connecting"]
     assert [r.getMessage() for r in caplog.records] == ["= connecting", "= ready", "= connecting"]
+
+
+async def test_what_passes_is_for_the_service_manager_and_not_for_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "hudd")
+    house = House()
+    house.passing = {"connecting"}
+    for line in ("waiting", "connecting", "waiting", "connecting", "waiting", "connecting", "ready"):
+        house.line = line
+        house.announcer.state()
+    assert house.notified == ["waiting", "connecting", "waiting", "connecting", "waiting", "connecting", "ready"]
+    assert [r.getMessage() for r in caplog.records] == ["= waiting", "= ready"]
 
 
 async def test_everybody_who_waits_for_a_change_is_woken_once() -> None:

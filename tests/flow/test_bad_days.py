@@ -1,4 +1,4 @@
-"""Bad days: lost networks, sleeping machines, dead accounts, gone models, limited rates."""
+"""Bad days: lost networks, dead accounts, limited rates."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import pytest
 
 from hudd.errors import CaptureError, LinkRefusedError, WithheldError
 from hudd.policy.facts import FACTS_CHANGED
-from hudd.realtime.models import Models
-from hudd.realtime.sentences import SLEPT
 from tests.fakes.clock import settle
 from tests.fakes.conversation import SETTINGS, House, living
 
@@ -153,6 +151,41 @@ async def test_after_a_network_came_up_tries_follow_each_other_within_five_secon
             await house.clock.advance(next_try_s + 0.01)
 
 
+@pytest.mark.parametrize("before_s", [1.0, 3.0, 9.0])
+async def test_an_opening_that_hangs_when_the_network_comes_up_is_begun_anew(house: House, before_s: float) -> None:
+    house.opening = asyncio.Event()  # packets that went nowhere: nothing comes of it for ten seconds
+    async with living(house):
+        await house.clock.advance(before_s)
+        house.opening = None
+        house.conversation.network_up()
+        await house.clock.advance(1)
+        assert (house.conversation.status().connection, house.conversation.status().connects) == ("ready", 2)
+        assert house.errors == [], "nothing of it is an error"
+
+
+async def test_a_person_who_is_asked_for_the_key_is_not_asked_again_when_the_network_comes_up(house: House) -> None:
+    house.opening = asyncio.Event()
+    house.dials = False
+    async with living(house):
+        await house.clock.advance(9)
+        house.conversation.network_up()
+        await settle()
+        house.opening.set()
+        await settle()
+        assert (house.conversation.status().connection, house.conversation.status().connects) == ("ready", 1)
+
+
+async def test_an_opening_that_has_just_begun_goes_on_when_the_network_comes_up(house: House) -> None:
+    house.opening = asyncio.Event()
+    async with living(house):
+        await house.clock.advance(0.5)
+        house.conversation.network_up()
+        await house.clock.advance(0.5)
+        house.opening.set()
+        await settle()
+        assert (house.conversation.status().connection, house.conversation.status().connects) == ("ready", 1)
+
+
 async def test_all_who_want_a_try_share_one_in_ten_seconds(house: House) -> None:
     unreachable(house, 1000)
     async with living(house):
@@ -202,6 +235,27 @@ async def test_a_reconnect_lifts_a_stop_and_is_no_error(house: House) -> None:
         assert house.links[0].aborted
         assert house.conversation.status().connection == "ready"
         assert len(house.errors) == errors
+
+
+async def test_a_reconnect_during_the_opening_is_no_error_either(house: House) -> None:
+    house.opening = asyncio.Event()
+    async with living(house):
+        house.opening = None
+        house.conversation.reconnect("The settings changed.")
+        await settle()
+        assert (house.conversation.status().connection, house.conversation.status().connects) == ("ready", 2)
+        assert house.errors == []
+
+
+async def test_a_session_that_must_be_forgotten_ends_at_once_each_time(house: House) -> None:
+    async with living(house):
+        for count in (2, 3, 4):  # not only every ten seconds
+            house.conversation.renew()
+            await settle()
+            assert len(house.links) == count
+            assert house.links[count - 2].aborted
+        await house.clock.advance(1)
+        assert house.conversation.status().connection == "ready"
 
 
 async def test_changed_instructions_reach_the_open_session_and_those_after_it(house: House) -> None:
@@ -285,160 +339,6 @@ async def test_a_person_who_asks_often_gets_a_try_every_ten_seconds_and_the_last
         house.conversation.resume()
         await settle()
         assert house.conversation.status().connection == "ready"
-
-
-# ------------------------------------------------------------------------------------------- sleep
-
-
-async def test_after_a_sleep_the_socket_is_dropped_and_a_new_session_opened_at_once(house: House) -> None:
-    house.peer.stop_after = "response.created"
-    async with living(house):
-        await house.clock.advance(100)
-        house.put()
-        await house.until(lambda: house.asked() == 1)
-        house.peer.stop_after = ""
-        house.clock.jump_wall(3600)
-        await house.clock.advance(15)
-        assert house.links[0].aborted
-        assert house.conversation.status().connection == "ready"
-        assert len(house.links) == 2
-        await house.until(lambda: house.answers)
-        assert house.answers[0].question.pictures[0].data == b"fresh"
-    assert [error.sentence for error in house.errors] == [SLEPT]
-
-
-async def test_a_question_right_after_a_sleep_notices_it(house: House) -> None:
-    async with living(house):
-        await house.clock.advance(1)
-        house.clock.jump_wall(600)
-        house.put()
-        await house.until(lambda: house.answers)
-        assert len(house.links) == 2
-        assert house.asked() == 1
-
-
-async def test_a_sleep_without_a_network_ends_ready_within_five_seconds_of_it(house: House) -> None:
-    async with living(house):
-        unreachable(house, 1000)
-        house.conversation.woke()
-        await house.clock.advance(47.3)
-        house.refusals.clear()
-        await house.clock.advance(5)
-        assert house.conversation.status().connection == "ready"
-
-
-async def test_a_sleep_during_the_opening_starts_it_anew(house: House) -> None:
-    house.opening = asyncio.Event()
-    async with living(house):
-        assert house.conversation.status().connection == "connecting"
-        house.opening = None
-        house.clock.jump_wall(600)
-        await house.clock.advance(15)
-        assert house.conversation.status().connection == "ready"
-        assert house.conversation.status().connects == 2
-
-
-@pytest.mark.parametrize("jump_s", [-3600, 5])
-async def test_a_clock_that_is_set_back_or_corrected_is_no_sleep(house: House, jump_s: float) -> None:
-    async with living(house):
-        house.clock.jump_wall(jump_s)
-        await house.clock.advance(60)
-        assert len(house.links) == 1
-
-
-async def test_a_wake_that_is_told_twice_is_one(house: House) -> None:
-    async with living(house):
-        house.conversation.woke()
-        await settle()
-        house.conversation.woke()
-        await settle()
-        assert len(house.links) == 2
-
-
-async def test_a_session_that_must_be_forgotten_ends_at_once_each_time(house: House) -> None:
-    async with living(house):
-        for count in (2, 3, 4):  # not only every ten seconds
-            house.conversation.renew()
-            await settle()
-            assert len(house.links) == count
-            assert house.links[count - 2].aborted
-        await house.clock.advance(1)
-        assert house.conversation.status().connection == "ready"
-
-
-async def test_a_sleep_during_a_rollover_drops_both(house: House) -> None:
-    async with living(house):
-        await house.clock.advance(3299)
-        house.greet = False
-        await house.clock.advance(2)
-        assert house.conversation.status().rollover == "opening"
-        house.greet = True
-        house.conversation.woke()
-        await house.clock.advance(1)
-        status = house.conversation.status()
-        assert (status.connection, status.rollover, len(house.links)) == ("ready", None, 3)
-        assert all(link.aborted for link in house.links[:2])
-
-
-# ------------------------------------------------------------------------------------------- models
-
-
-@pytest.mark.parametrize("how", ["code", "close"])
-async def test_a_model_that_is_gone_is_followed_by_the_next_and_said(how: str) -> None:
-    house = House(models=Models("gone", ("also-gone", "there")))
-    house.greet = False
-    async with living(house):
-        for name in ("gone", "also-gone"):
-            assert house.conversation.status().model == name
-            if how == "code":
-                house.link.feed(house.peer.error_event("invalid_model"))
-            else:
-                house.link.drop(4004, "invalid_request_error.model_not_found")
-            await house.clock.advance(1)
-        assert house.conversation.status().model == "there"
-        house.link.feed(*house.peer.greeting())
-        await settle()
-        assert house.conversation.status().connection == "ready"
-        assert house.models_told == ["also-gone", "there"]
-        said = [error.sentence for error in house.errors]
-        assert len(said) == 2, "one failure is told once, and nobody is sent to mend what hudd has mended"
-        assert all("fallback_models" in sentence for sentence in said)
-        assert "gone" in said[0]
-        assert not any(error.fatal for error in house.errors)
-
-
-async def test_without_a_further_model_the_attempts_stop_and_a_person_begins_with_the_first() -> None:
-    house = House(models=Models("gone", ("also-gone",)))
-    house.refusals.extend(
-        LinkRefusedError("h", status=404, body='{"error": {"code": "model_not_found"}}') for _ in range(2)
-    )
-    async with living(house):
-        status = house.conversation.status()
-        assert (status.connection, status.model, status.connects) == ("needs_attention", "also-gone", 2)
-        house.conversation.resume()
-        await settle()
-        assert (house.conversation.status().connection, house.conversation.status().model) == ("ready", "gone")
-        assert house.models_told == ["also-gone", "gone"]
-
-
-async def test_a_wrong_key_is_no_reason_for_another_model() -> None:
-    house = House(models=Models("one", ("two",)))
-    house.refusals.append(LinkRefusedError("h", status=404, body='{"error": {"code": "invalid_api_key"}}'))
-    async with living(house):
-        assert house.conversation.status().connection == "needs_attention"
-        assert house.conversation.status().model == "one"
-
-
-async def test_a_model_that_disappears_within_a_session_is_replaced() -> None:
-    house = House(models=Models("gone", ("there",)))
-    async with living(house):
-        house.peer.status, house.peer.error = "failed", {"code": "model_not_found"}
-        house.put()
-        await house.until(lambda: house.answers)
-        await house.clock.advance(1)
-        assert len(house.links) == 2
-        assert house.conversation.status().model == "there"
-    assert [a.status for a in house.answers] == ["failed"]
 
 
 # ------------------------------------------------------------------------------------------- rates

@@ -21,6 +21,7 @@ from hudd.model import Question
 from hudd.notes.records import WrittenPage
 from hudd.policy.facts import Facts
 from hudd.wire.codec import WrittenJson
+from hudd.wire.installation import Installation
 from hudd.wire.messages import Note, parse_time
 from hudd.wire.params import check_params
 from hudd.wire.table import METHOD_BY_NAME, METHODS, PROTOCOL_NEWEST, PROTOCOL_OLDEST
@@ -49,6 +50,7 @@ class FakeStore:
         self.asked: list[dict[str, Any]] = []
         self.paused: dict[str, Any] | None = None
         self.notes: list[Note] = []
+        self.oldest = 1
 
     async def _commit(self, word: str) -> None:
         await (self.gates.pop(0) if self.gates else self.go_on).wait()
@@ -68,7 +70,7 @@ class FakeStore:
         self.asked.append({"seq": seq, "topic_prefix": topic_prefix, "limit": limit})
         notes = tuple(n for n in self.notes if n.seq > seq)
         written = WrittenJson(json.dumps([note.to_json() for note in notes[:limit]]))
-        return WrittenPage(written, head=9, oldest=1, more=len(notes) > limit)
+        return WrittenPage(written, head=9, oldest=self.oldest, more=len(notes) > limit)
 
     async def search(self, **query: Any) -> list[Note]:
         self.asked.append(query)
@@ -86,13 +88,13 @@ class FakeStore:
 class House:
     """The commands and everything they call."""
 
-    sentence = "It costs money."
+    first_use = "It costs money."
 
-    def first_use(self) -> str:
-        return self.sentence
+    def sentence(self) -> str:
+        return self.first_use
 
-    async def told_first_use(self) -> None:
-        self.sentence = ""
+    async def read(self) -> None:
+        self.first_use = ""
 
     def __init__(self, store: Any = None) -> None:
         self.clock = ManualClock()
@@ -111,7 +113,7 @@ class House:
         self.changed = asyncio.Event()
         self.noted = asyncio.Event()
         self.commands = Commands(
-            money=self,
+            first_use=self,
             identity=Identity("0.1.0", "i1", 4711),
             store=self.store,
             eyes=self,
@@ -243,7 +245,12 @@ async def test_hello_tells_who_answers_and_what_it_can() -> None:
 async def test_versions_that_do_not_meet_are_refused_with_the_fix(asked: list[int]) -> None:
     error = await refused(House(), "hello", protocol=asked)
     assert error.code == "E_VERSION"
-    assert "pip install --upgrade hudd" in error.hint
+    older = asked[1] < PROTOCOL_OLDEST
+    assert error.hint == (
+        "The client is older; bring it up to date."
+        if older
+        else f"hudd is older: bring it up to date with: {Installation.find().upgrade()}, then restart it."
+    )
 
 
 @pytest.mark.parametrize("asked", [[1], [1, 2, 3], ["1", "2"], [2, 1], [-1, 1], [1.5, 2]])
@@ -568,6 +575,13 @@ async def test_a_number_of_another_journal_begins_at_the_first_note() -> None:
     assert page["fresh"] is True
     assert page["stream"] == "s1"
     assert [n["seq"] for n in json.loads(page["notes"].text)] == [1, 2]
+
+
+@pytest.mark.parametrize(("seq", "fresh"), [(0, False), (1, True), (40, True), (41, False), (99, False)])
+async def test_a_number_with_pruned_notes_above_it_is_fresh(seq: int, fresh: bool) -> None:
+    house = House()
+    house.store.oldest = 42
+    assert (await house.ask("notes.since", seq=seq))["fresh"] is fresh
 
 
 async def test_a_number_above_the_head_of_one_topic_is_not_fresh() -> None:

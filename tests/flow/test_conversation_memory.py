@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hudd.realtime.memory import SPENT_PICTURES, context_tokens
+from hudd.realtime.models import Models
 from tests.fakes.clock import settle
 from tests.fakes.conversation import SETTINGS, House, living
 from tests.fakes.realtime_peer import RealtimePeer
@@ -229,13 +230,21 @@ async def test_a_missing_answer_ends_the_connection_because_it_could_still_block
         assert house.link.closed == 1000
 
 
-@pytest.mark.parametrize("effort", ["", "high"])
-async def test_reasoning_is_told_to_models_that_take_it(effort: str) -> None:
-    house = House(effort=effort)
-    created: dict[str, Any] = {"id": "sess_1", "model": "openai/gpt-realtime-2.1-mini"}
+@pytest.mark.parametrize(
+    ("effort", "asked", "named", "told"),
+    [
+        ("", "gpt-realtime-1.5", "openai/gpt-realtime-2.1-mini", False),
+        ("high", "gpt-realtime-1.5", "openai/gpt-realtime-2.1-mini", True),
+        ("high", "openai/gpt-realtime-2", "gpt-realtime-1.5", False),
+        ("high", "openai/gpt-realtime-2", "", True),
+    ],
+)
+async def test_reasoning_is_told_to_models_that_take_it(*, effort: str, asked: str, named: str, told: bool) -> None:
+    house = House(models=Models(asked), effort=effort)
+    created: dict[str, Any] = {"id": "sess_1", "model": named}
     house.greet = False
     async with living(house):
         house.link.feed(house.peer.event("session.created", session=created))
         await settle()
         session = house.peer.received[0]["session"]
-    assert session.get("reasoning") == ({"effort": "high"} if effort else None)
+    assert session.get("reasoning") == ({"effort": "high"} if told else None)

@@ -81,15 +81,21 @@ def test_the_chart_is_by_hours_for_two_days_and_by_days_beyond() -> None:
     assert told["chart"] == {
         "unit": "day",
         "bars": [
-            {"at": "2026-11-21", "microusd": 4_000, "answers": 2},
-            {"at": "2026-11-24", "microusd": 4_000, "answers": 2},
+            {"at": "2026-11-21", "answers": 2, "microusd": 4_000, "unpriced": 0},
+            {"at": "2026-11-24", "answers": 2, "microusd": 4_000, "unpriced": 0},
         ],
     }
 
 
 def test_an_unknown_price_is_null_and_nothing_at_all_is_zero() -> None:
     assert body()["total"]["microusd"] == 0
-    assert body(row(microusd=None))["total"]["microusd"] is None
+    free = row(engine="local", microusd=0, assumed_microusd=0)
+    for rows in ([row(microusd=None, unpriced=2)], [row(microusd=None, unpriced=2), free]):
+        told = body(*rows)
+        assert told["total"]["microusd"] is None
+        assert [(bar["microusd"], bar["unpriced"]) for bar in told["chart"]["bars"]] == [(None, 2)]
+    assert body(row(microusd=None, unpriced=2), row())["total"]["microusd"] == 4_000
+    assert body(row(answers=0, microusd=None, reserved_microusd=9))["total"]["microusd"] == 0
     assert [item["microusd"] for item in body(row())["if_service"]] == [4575, None]
 
 
@@ -122,6 +128,12 @@ def test_the_estimate_names_every_model_with_a_price_and_both_memories() -> None
     assert present["hour_microusd"] == pytest.approx(present["answer_microusd"] * 30, abs=1)
     assert present["day_microusd"] == pytest.approx(present["hour_microusd"] * 10, abs=1)
     assert present["answers_within_cap"] == 1_000_000 // present["answer_microusd"]
+
+
+def test_the_local_engine_has_no_row_among_the_prices() -> None:
+    told = told_estimate(model=None)
+    assert (told["engine"], [row for row in told["rows"] if row["present"]]) == ("local", [])
+    assert {row["model"] for row in told["rows"]} <= set(MONEY.prices.models)
 
 
 def test_a_model_that_reasons_costs_its_reasoning() -> None:

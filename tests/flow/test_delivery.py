@@ -38,6 +38,7 @@ class FakeSpending:
     def __init__(self, log: list[str]) -> None:
         self.log = log
         self.reserved = True
+        self.asked = Limits.model
 
     def explain(self, reasons: Sequence[str]) -> tuple[str, str]:
         return Facts().explain(reasons)
@@ -45,7 +46,7 @@ class FakeSpending:
     def settlement(self, answer: Answer) -> Settlement | None:
         if not self.reserved:
             return None
-        return Settlement(1, answer.status, answer.usage, 4100 if answer.sent else 0)
+        return Settlement(1, answer.status, answer.usage, 4100 if answer.sent else 0, model=self.asked)
 
     def committed(self) -> None:
         self.log.append("committed")
@@ -406,6 +407,12 @@ async def test_a_snap_held_back_by_a_full_disk_says_storage() -> None:
             with pytest.raises(CommandError) as told:
                 await house.outcome(answer)
             assert told.value.code == code
+
+
+async def test_the_note_names_the_model_that_was_asked_though_another_one_took_over() -> None:
+    async with delivering() as house:
+        house.spending.asked = "gpt-realtime-2"
+        assert (await house.outcome(make_answer()))["model"] == "gpt-realtime-2"
 
 
 @pytest.mark.parametrize(("usage", "assumed"), [(None, True), (Usage(input_tokens=500, output_tokens=60), False)])

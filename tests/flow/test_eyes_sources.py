@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -74,6 +76,29 @@ async def test_a_frame_of_one_colour_is_no_picture(eyes: Eyes) -> None:
     again = await eyes.look(left, epoch=0, ignored=())
     assert eyes.watcher(left).judge(again, 2.0).action == "send"
     assert eyes.missing() == ""
+
+
+@pytest.mark.parametrize(
+    ("settings", "why", "remedy"),
+    [
+        ({"masked": 1}, "because .privacy. hides the windows there", "Close or minimize them"),
+        ({"veiled": True}, "because .privacy. strict keeps only the focused window", "Focus a window there"),
+    ],
+)
+async def test_a_frame_that_is_painted_over_is_not_said_to_be_locked(
+    eyes: Eyes, settings: dict[str, Any], why: str, remedy: str
+) -> None:
+    desk: Desk = eyes.desk  # type: ignore[attr-defined]
+    desk.shown["left"] = "black"
+    for target in ("left", Target(region=(1, 2, 3, 4))):
+        look = await eyes.look(await eyes.find(target), epoch=0, ignored=())
+        look = replace(look, uniform="black", shot=replace(look.shot, **settings))
+        with pytest.raises(CaptureError, match=why) as caught:
+            await eyes.encode(look)
+        assert caught.value.hint.startswith(remedy)
+        eyes.watcher(look.shot.source).judge(look, 1.0)
+    assert "locked" not in eyes.missing()
+    assert "painted over" in eyes.missing()
 
 
 async def test_a_blank_screen_sends_nothing_and_is_counted_and_told() -> None:

@@ -3,117 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import threading
 from typing import Any
 
 import pytest
 
 from hudd.config.settings import PrivacySettings
 from hudd.errors import CaptureError, NoDisplayError, WithheldError
-from hudd.flow.facts_windows import LINGER_S, WindowFacts
-from hudd.model import Shot, Source
-from hudd.policy.facts import FACTS_CHANGED, Facts
-from hudd.policy.knowledge import Knowledge
+from hudd.flow.facts_windows import LINGER_S, UNPLACED
+from hudd.policy.facts import FACTS_CHANGED
 from hudd.policy.windows import WindowRules
 from hudd.screen.mask import COLOUR
 from hudd.screen.source import Window
-from tests.fakes.clock import ManualClock
-
-SOURCE = Source("monitor", "m", (0, 0, 20, 10))
-SECRET = Window("1", "Vault", "keepassxc", rect=(0, 0, 5, 5))
-OTHER = Window("2", "Editor", "gedit", rect=(5, 0, 5, 5), focused=True)
-
-
-class Teller:
-    """Tells what it is told."""
-
-    def __init__(self, *windows: Window) -> None:
-        self.shown = windows
-        self.limits = ""
-        self.hides = False
-        self.error: CaptureError | None = None
-        self.closed = False
-        self._reader, self._writer = os.pipe()
-
-    def show(self, *windows: Window) -> None:
-        self.shown = windows
-        os.write(self._writer, b"x")
-
-    def fileno(self) -> int:
-        return self._reader
-
-    def take_changed(self) -> bool:
-        os.set_blocking(self._reader, False)
-        try:
-            return bool(os.read(self._reader, 100))
-        except BlockingIOError:
-            return False
-
-    def windows(self) -> tuple[Window, ...]:
-        if self.error is not None:
-            raise self.error
-        return self.shown
-
-    def close(self) -> None:
-        if not self.closed:
-            self.closed = True
-            os.close(self._reader)
-            os.close(self._writer)
-
-
-class Grabbed:
-    """A screen whose windows change during the grab, if wanted."""
-
-    def __init__(self, during: Callable[[], Any] = lambda: None) -> None:
-        self.during = during
-
-    def grab(self, source: Source, *, epoch: int, captured_at: float) -> Shot:
-        self.during()
-        return Shot(source, bytes(800), 20, 10, captured_at, epoch)
-
-
-class Room:
-    def __init__(self, teller: Teller | str | CaptureError, **settings: object) -> None:
-        self.teller: Teller | str | CaptureError = teller
-        self.clock = ManualClock()
-        self.facts = Facts()
-        self.knowledge = Knowledge(self.facts)
-        chosen = {"exclude_apps": ("keepassxc",), **settings}
-        self.knowledge.strict = bool(chosen.get("strict"))
-        self.windows = WindowFacts(
-            open_teller=self._open,
-            settings=PrivacySettings(**chosen),  # type: ignore[arg-type]  # a table of settings
-            facts=self.facts,
-            knowledge=self.knowledge,
-            clock=self.clock,
-        )
-
-    def _open(self) -> Teller | str:
-        if isinstance(self.teller, CaptureError):
-            raise self.teller
-        return self.teller
-
-    def grab(self, during: Callable[[], Any] = lambda: None) -> Shot:
-        screen: Any = Grabbed(during)
-        return self.windows.grab(screen, SOURCE, epoch=1, captured_at=0.0)
-
-    async def until(self, *reasons: str) -> None:
-        async with asyncio.timeout(20):
-            while self.facts.reasons != reasons:  # noqa: ASYNC110 - a thread of its own works towards it
-                await asyncio.sleep(0.005)
-
-
-@asynccontextmanager
-async def followed(room: Room) -> AsyncIterator[None]:
-    await room.windows.begin()
-    task = asyncio.create_task(room.windows.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
+from tests.fakes.window_facts import OTHER, SECRET, Room, Teller, followed
 
 
 async def test_an_excluded_window_withholds_until_a_moment_after_it_went() -> None:
@@ -240,6 +142,93 @@ async def test_strict_keeps_only_the_focused_window_where_windows_are_hidden() -
             room.grab()
 
 
+async def test_strict_paints_over_what_lies_over_the_focused_window() -> None:
+    teller = Teller(SECRET, OTHER, Window("3", "Chat", "chat", rect=(8, 0, 5, 5)))
+    teller.hides = True
+    room = Room(teller, strict=True, exclude_apps=())
+    async with followed(room):
+        shot = room.grab()
+        assert bytes(shot.pixels[:44]) == COLOUR * 5 + bytes(12) + COLOUR * 3
+        assert (shot.veiled, shot.masked) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("window", "sentence"),
+    [
+        (Window("2", "Editor", "gedit", focused=True), "is not told here"),
+        (Window("2", "Editor", "gedit", rect=(5, 0, 5, 5)), "No window has the focus"),
+    ],
+)
+async def test_strict_tells_that_nothing_can_leave_without_a_focused_window_with_a_place(
+    window: Window, sentence: str
+) -> None:
+    teller = Teller(window)
+    teller.hides = True
+    room = Room(teller, strict=True)
+    async with followed(room):
+        assert room.facts.reasons == ("not_strict_enough",)
+        cause, remedy = room.facts.explain(room.facts.reasons)
+        assert sentence in cause
+        assert remedy
+        teller.show(OTHER)
+        await room.until()
+        teller.show(window)
+        await room.until("not_strict_enough")
+        room.knowledge.strict = False
+        assert room.facts.reasons == ()
+
+
+async def test_where_the_place_of_the_picture_is_not_known_no_mask_is_believed() -> None:
+    teller = Teller(OTHER, SECRET)
+    room = Room(teller, on_excluded="mask")
+    async with followed(room):
+        with pytest.raises(WithheldError, match="excluded"):
+            await asyncio.to_thread(room.grab, placed=False)
+        await room.until("excluded")  # it is a fact until the window goes
+        cause, remedy = room.facts.explain(room.facts.reasons)
+        assert "where it is on the picture is not known" in cause
+        assert remedy.startswith("Close or minimize it")
+        assert room.knowledge.status()["facts"][0]["sentence"] == UNPLACED
+        teller.show(OTHER)
+        await asyncio.sleep(0.05)
+        await room.clock.advance(LINGER_S + 0.01)
+        await room.until()
+        assert (await asyncio.to_thread(room.grab, placed=False)).masked == 0
+
+
+async def test_where_nobody_tells_a_picture_without_a_place_does_not_withhold_the_next() -> None:
+    room = Room("Nobody tells here.")
+    async with followed(room):
+        room.grab(placed=False)
+        await asyncio.sleep(0)
+        room.grab(placed=False)
+
+
+async def test_a_picture_with_a_place_is_masked_again_after_one_without() -> None:
+    teller = Teller(OTHER, SECRET)
+    room = Room(teller, on_excluded="mask")
+    async with followed(room):
+        with pytest.raises(WithheldError, match="excluded"):
+            await asyncio.to_thread(room.grab, placed=False)
+        await room.until("excluded")
+        room.windows.change(PrivacySettings(exclude_apps=("keepassxc",), on_excluded="mask"), reopen=True)
+        room.teller = Teller(OTHER, SECRET)
+        await asyncio.sleep(0.05)
+        await room.clock.advance(LINGER_S + 0.01)
+        await room.until()
+        assert (await asyncio.to_thread(room.grab)).masked == 1
+
+
+async def test_strict_keeps_no_window_of_a_picture_whose_place_is_not_known() -> None:
+    teller = Teller(OTHER)
+    teller.hides = True
+    room = Room(teller, strict=True)
+    async with followed(room):
+        with pytest.raises(WithheldError, match="not_strict_enough"):
+            await asyncio.to_thread(room.grab, placed=False)
+        await room.until("not_strict_enough")
+
+
 async def test_other_rules_hold_at_once() -> None:
     teller = Teller(SECRET)
     room = Room(teller, exclude_apps=())
@@ -247,6 +236,50 @@ async def test_other_rules_hold_at_once() -> None:
         assert room.facts.reasons == ()
         room.windows.change(PrivacySettings(exclude_apps=("keepassxc",)))
         await room.until("excluded")
+
+
+async def test_a_snap_after_a_change_is_settled_does_not_meet_facts_that_are_being_read() -> None:
+    for told in ("Nobody tells here.", Teller(OTHER), CaptureError("It is broken."), NoDisplayError("It is gone.")):
+        room = Room(told, exclude_apps=(), private_windows=False, pause_when_sharing=False)
+        async with followed(room):
+            await room.windows.settled()
+            opened = threading.Event()
+            room.opening = opened
+            room.windows.change(PrivacySettings(exclude_apps=("keepassxc",)))
+            settled = asyncio.create_task(room.windows.settled())
+            await asyncio.sleep(0.02)
+            assert not settled.done()
+            with pytest.raises(WithheldError, match="facts_unknown"):
+                room.grab()
+            opened.set()
+            async with asyncio.timeout(20):
+                await settled
+            if not isinstance(told, CaptureError):
+                room.grab()
+
+
+async def test_what_was_asked_before_a_change_tells_nothing_after_it() -> None:
+    room = Room("Pictures of a folder are shown.", exclude_apps=())
+    async with followed(room):
+        held = room.opening = threading.Event()
+        room.windows.change(PrivacySettings(exclude_apps=("gedit",)))
+        await asyncio.sleep(0.02)  # the windows of one place are being asked for
+        room.windows.change(PrivacySettings(exclude_apps=("keepassxc",)), reopen=True)
+        room.teller = Teller(SECRET)
+        held.set()
+        async with asyncio.timeout(20):
+            await room.windows.settled()
+        assert room.facts.reasons == ("excluded",)
+        assert room.knowledge.status()["facts"][0]["state"] == "known"
+
+
+async def test_while_another_screen_is_opened_the_windows_of_the_one_before_let_nothing_pass() -> None:
+    room = Room(Teller(OTHER))
+    async with followed(room):
+        room.grab()
+        room.windows.change(PrivacySettings(exclude_apps=("keepassxc",)), reopen=True)
+        with pytest.raises(WithheldError, match="facts_unknown"):
+            room.grab()
 
 
 async def test_the_same_windows_are_judged_once_and_anew_by_other_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,10 @@ import pytest
 
 from hudd.errors import LinkRefusedError
 from hudd.model import UpstreamError
+from hudd.protocol.vocabulary import BENIGN_CODES
 from hudd.realtime.session import LINGER_S
 from tests.fakes.clock import settle
-from tests.fakes.conversation import House, living
+from tests.fakes.conversation import SETTINGS, House, living
 from tests.fakes.failures import ROWS, Row
 
 
@@ -63,6 +64,9 @@ async def test_the_failure_table(row: Row) -> None:
             await play(house, row)
         state = house.conversation.status()
         assert state.connection == row.word
+        if not row.says:
+            assert (house.errors, state.benign_errors) == ([], 1)
+            return
         assert row.says in the_error(house.errors, row).sentence
         assert len(house.errors) == 1, "one failure is told once, however many messages it came in"
         if row.word != "ready":
@@ -76,12 +80,23 @@ async def test_the_failure_table(row: Row) -> None:
             assert house.conversation.status().connects == before
 
 
+async def test_settings_that_met_trouble_which_passes_are_sent_again_in_another_session() -> None:
+    house = House()
+    house.peer.silent_to.add("session.update")
+    async with living(house):
+        trouble = {"type": "upstream_error", "status": 503, "event_id": "su_1"}
+        house.link.feed(house.peer.event("error", error=trouble))
+        house.peer.silent_to.clear()
+        await house.clock.advance(SETTINGS.updated_s + 1)
+        assert (house.conversation.status().connection, len(house.links)) == ("ready", 2)
+        assert [(error.http_status, error.fatal) for error in house.errors] == [(503, False)]
+
+
 def test_every_code_with_a_sentence_has_a_row() -> None:
     from hudd.realtime.sentences import BY_CLOSE, BY_CODE, BY_HTTP
 
-    told = {str(row.raw.get("code", "")) for row in ROWS} | {"OpperationNotSupported", "DeploymentNotFound"}
-    told |= {"conversation_already_has_active_response"}  # in the tests of the conversation memory
-    assert set(BY_CODE) <= told
+    told = {str(row.raw.get("code", "")) for row in ROWS}
+    assert set(BY_CODE) | BENIGN_CODES <= told
     assert set(BY_HTTP) <= {row.http[0] for row in ROWS if row.http}
     closes = {row.close[0] for row in ROWS if row.close}
     assert set(BY_CLOSE) - {1005, 1007, 1015} <= closes, "the three are never sent in a frame"

@@ -180,11 +180,21 @@ async def test_without_rules_nothing_is_pruned() -> None:
     assert room.upkeep.calls == ["prepare", "finish", "prepare", "finish"]
 
 
-async def test_a_damaged_journal_that_is_found_later_is_an_error_with_its_remedy() -> None:
-    room = KeepingRoom()
+async def test_a_damaged_journal_that_is_found_later_is_told_and_asks_for_a_new_start() -> None:
+    room = KeepingRoom(Rules(keep_days=30))
     room.upkeep.sound = False
     async with running(room):
-        assert [(e.code, "restart hudd" in e.sentence) for e in room.errors] == [("storage", True)]
+        assert [(e.code, "its next start sets the file aside" in e.sentence) for e in room.errors] == [
+            ("storage", True)
+        ]
+        assert room.keeping.damaged.is_set()
+        assert room.upkeep.calls == ["prepare"], "nothing more is done with the file"
+
+
+async def test_a_sound_journal_asks_for_nothing() -> None:
+    room = KeepingRoom()
+    async with running(room):
+        assert not room.keeping.damaged.is_set()
 
 
 async def test_a_full_disk_is_said_holds_everything_back_and_is_tried_until_there_is_space() -> None:

@@ -66,6 +66,25 @@ def test_the_lane_of_snaps_is_bounded_and_says_when_to_try_again() -> None:
     assert len(mailbox) == MANUAL_LANE + 1
 
 
+def test_in_a_full_lane_snaps_that_nobody_waits_for_give_way_the_oldest_first() -> None:
+    awaited, given_up = set[str](), list[Question]()
+    mailbox = Mailbox(awaited=awaited.__contains__, on_given_up=given_up.append)
+    snaps = [make_question(number) for number in range(MANUAL_LANE)]
+    for snap in snaps:
+        mailbox.put(snap)
+    assert given_up == []  # while there is room each has its turn
+    awaited |= {snap.id for snap in snaps} - {snaps[4].id, snaps[9].id}
+    for number in (50, 51):
+        mailbox.put(make_question(number))
+        awaited.add(make_question(number).id)
+    assert given_up == [snaps[4], snaps[9]]
+    with pytest.raises(CommandError) as refused:
+        mailbox.put(make_question(52))
+    assert refused.value.code == "E_BUSY"
+    taken = [mailbox.take_nowait() for _ in range(MANUAL_LANE)]
+    assert taken == [*(snap for snap in snaps if snap not in given_up), make_question(50), make_question(51)]
+
+
 def test_a_source_that_never_rests_does_not_starve_behind_another() -> None:
     mailbox = Mailbox()
     served: list[str] = []

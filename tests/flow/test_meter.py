@@ -210,7 +210,7 @@ async def test_the_alarm_sounds_once_when_money_is_spent_without_a_note() -> Non
         assert "$0.03" in sentence
         assert "without a note" in sentence
         assert bench.till.told[-1]["alarm"] is True
-        assert bench.meter.status()["unnoted"] == {"answers": 4, "microusd": 40_000, "alarm": True}
+        assert bench.meter.status()["unnoted"] == {"answers": 4, "microusd": 40_000, "unpriced": 0, "alarm": True}
         await bench.set(unnoted=0, unnoted_microusd=0)
         assert bench.meter.status()["unnoted"]["alarm"] is False
         await bench.set(unnoted=1, unnoted_microusd=50_000)  # one, but a twentieth of the day
@@ -283,20 +283,20 @@ async def test_the_first_start_is_told_once_in_the_life_of_a_journal() -> None:
         ]
         assert bench.till.topics == ["money"]
         assert bench.till.first_use == ["due"]
-        assert "$1.00" in bench.meter.first_use()
-        await bench.meter.told_first_use()
-        await bench.meter.told_first_use()
-        assert bench.meter.first_use() == ""
+        assert "$1.00" in bench.meter.first_use.sentence()
+        await bench.meter.first_use.read()
+        await bench.meter.first_use.read()
+        assert bench.meter.first_use.sentence() == ""
         assert bench.till.first_use == ["due", "told"]
 
 
 async def test_what_nobody_has_read_before_a_restart_is_told_after_it_but_shown_no_second_time() -> None:
     async with metering(MoneyFacts(ever_paid=True, first_use="due")) as bench:
         assert bench.till.persons == []
-        assert "costs money" in bench.meter.first_use()
+        assert "costs money" in bench.meter.first_use.sentence()
     for facts in (MoneyFacts(ever_paid=True, first_use="told"), MoneyFacts(ever_paid=False, first_use="told")):
         async with metering(facts) as bench:
-            assert (bench.till.persons, bench.meter.first_use()) == ([], "")
+            assert (bench.till.persons, bench.meter.first_use.sentence()) == ([], "")
 
 
 async def test_a_refusal_names_the_cap_and_its_end() -> None:
@@ -307,3 +307,53 @@ async def test_a_refusal_names_the_cap_and_its_end() -> None:
         assert "cap_hour_usd" in remedy
         await bench.set(totals=Totals())
         assert bench.policy.explain(("cap_reached",))[0].startswith("A money cap is reached")
+
+
+UNPRICED: dict[str, Any] = {"model": "my-deployment", "token_cap_day": 50_000}
+
+
+async def test_that_nobody_knows_the_price_is_said_loudly_at_each_start() -> None:
+    for facts in (MoneyFacts(ever_paid=False), MoneyFacts(first_use="told")):
+        async with metering(facts, **UNPRICED) as bench:
+            (sentence,) = bench.till.persons
+            assert "no cap in dollars holds it, only 50,000 tokens a day ([cost] token_cap_day)" in sentence
+            assert "[cost] prices_file" in sentence
+            assert [body["sentence"] for body in bench.till.told] == [sentence]
+            assert bench.meter.first_use.sentence() == ("" if facts.first_use else sentence)
+            await bench.set()
+            assert len(bench.till.persons) == len(bench.till.told) == 1
+
+
+async def test_a_model_without_a_price_that_takes_over_is_told() -> None:
+    async with metering(token_cap_day=50_000) as bench:
+        assert bench.till.persons == []
+        bench.meter.use_model("my-deployment")
+        await settle()
+        assert ["my-deployment" in sentence for sentence in bench.till.persons] == [True]
+
+
+async def test_a_model_that_may_not_be_asked_is_said_to_cost_nothing_yet() -> None:
+    async with metering(MoneyFacts(ever_paid=False), model="my-deployment") as bench:
+        assert (bench.stage, bench.meter.first_use.sentence(), bench.till.first_use) == ("nothing", "", [])
+        bench.meter.change(replace(LIMITS, **UNPRICED), PRICES)
+        await settle()
+        assert "only 50,000 tokens a day" in bench.meter.first_use.sentence()
+        assert bench.till.first_use == ["due"]
+
+
+async def test_an_unknown_cost_is_no_zero_on_the_topic() -> None:
+    async with metering(**UNPRICED) as bench:
+        await bench.set(totals=Totals(answers=3, unpriced=3, unpriced_tokens=49_900))
+        told = bench.till.told[-1]
+        assert (told["stage"], told["because"], told["microusd"]) == ("nothing", "tokens", None)
+        assert told["unpriced"] == {"answers": 3, "tokens": 49_900}
+
+
+async def test_answers_of_unknown_price_without_a_note_ring_the_alarm() -> None:
+    async with metering(**UNPRICED) as bench:
+        await bench.set(unnoted=3, unnoted_unpriced=3)
+        assert bench.till.persons[-1].startswith("An unknown sum was spent on the last 3 answers without a note")
+        assert bench.meter.status()["unnoted"] == {"answers": 3, "microusd": None, "unpriced": 3, "alarm": True}
+    async with metering(**UNPRICED) as bench:
+        await bench.set(unnoted=3, unnoted_unpriced=2, unnoted_microusd=10_000)
+        assert bench.till.persons[-1].startswith("$0.01 and an unknown sum was spent on")

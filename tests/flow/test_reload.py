@@ -16,7 +16,7 @@ async def test_the_service_manager_hears_of_it_before_and_after() -> None:
     room = Room()
     room.next_ = read(20)
     answer = await room.ask()
-    assert room.log == ["reloading", "put 20", "resume", "state", "ready"]
+    assert room.log == ["reloading", "put 20", "resume", "state", "settled", "ready"]
     assert answer == {
         "schema": 1,
         "file": "/config.toml",
@@ -99,7 +99,7 @@ async def test_a_signal_reloads() -> None:
     room.next_ = read(20)
     room.reload.signalled()
     await room.done.wait()
-    assert room.log == ["reloading", "put 20", "resume", "state", "ready"]
+    assert room.log == ["reloading", "put 20", "resume", "state", "settled", "ready"]
 
 
 async def test_a_mistake_of_ours_is_not_lost_when_nobody_waits(caplog: pytest.LogCaptureFixture) -> None:

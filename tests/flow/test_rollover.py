@@ -157,16 +157,75 @@ async def test_a_refusal_for_good_leaves_the_old_session_until_its_end(house: Ho
     async with living(house):
         await house.clock.advance(3299)
         house.refusals.append(LinkRefusedError("h refused (HTTP 401).", status=401))
-        house.refusals.append(LinkRefusedError("h refused (HTTP 401).", status=401))
         await house.clock.advance(200)
         assert house.conversation.status().connects == 2
         house.put(1)
         await house.until(lambda: house.answers)
-        house.link.drop(1001, "Your session hit the maximum duration of 60 minutes.")
+        house.link.feed(house.peer.error_event("session_expired"))
         await settle()
-        await house.clock.advance(1)
+        house.link.drop(1001, "Your session hit the maximum duration of 60 minutes.")
+        await house.clock.advance(3600)
         status = house.conversation.status()
-        assert (status.connection, status.rollover, status.connects) == ("needs_attention", None, 3)
+        assert (status.connection, status.rollover, status.connects) == ("needs_attention", None, 2)
+        assert "refused the key (HTTP 401)" in status.sentence
+        refused, ended = house.errors
+        assert (refused.http_status, ended.code, ended.close_code) == (401, "session_expired", 1001)
+        assert ended.sentence == (
+            "The session reached the service's limit of 60 minutes, and the next session was refused before: "
+            + refused.sentence
+        )
+        house.put(2)
+        await house.until(lambda: len(house.answers) == 2)
+        assert house.answers[1].error == refused, "whoever waits learns why"
+        house.conversation.resume()
+        await settle()
+        assert (house.conversation.status().connection, house.conversation.status().connects) == ("ready", 3)
+        house.link.drop(1006)
+        await house.clock.advance(1)
+        assert house.conversation.status().connection == "ready", "what was refused once is forgotten with the stop"
+
+
+@pytest.mark.parametrize("act", ["woke", "renew"])
+async def test_after_a_refusal_for_good_nothing_but_a_person_has_the_next_session_tried(house: House, act: str) -> None:
+    async with living(house):
+        await house.clock.advance(3299)
+        house.refusals.append(LinkRefusedError("h refused (HTTP 401).", status=401))
+        await house.clock.advance(60)
+        getattr(house.conversation, act)()
+        await house.clock.advance(60)
+        status = house.conversation.status()
+        assert (status.connection, status.connects) == ("needs_attention", 2)
+        assert not any("purpose" in error.sentence for error in house.errors), "what we wish is no error"
+
+
+async def test_other_settings_after_a_refusal_for_good_are_tried_at_once_and_no_snap_is_lost(house: House) -> None:
+    async with living(house):
+        await house.clock.advance(3299)
+        house.refusals.append(LinkRefusedError("h refused (HTTP 401).", status=401))
+        await house.clock.advance(60)
+        house.peer.stop_after = "response.created"
+        house.put(1)
+        await house.until(lambda: house.asked() == 1)
+        house.peer.stop_after = ""
+        house.conversation.reconnect("The settings changed.")
+        await house.clock.advance(1)
+        assert house.conversation.status().connection == "ready"
+        await house.until(lambda: house.answers)
+        assert [answer.status for answer in house.answers] == ["completed"]
+        assert len(house.errors) == 1
+
+
+async def test_a_refusal_for_good_while_the_old_session_ends_stops_at_once(house: House) -> None:
+    async with living(house):
+        await house.clock.advance(3299)
+        house.greet = False
+        await house.clock.advance(2)
+        house.links[1].drop(3000, "invalid_request_error.invalid_api_key")
+        house.links[0].drop(1006)
+        await house.clock.advance(60)
+        status = house.conversation.status()
+        assert (status.connection, status.connects) == ("needs_attention", 2)
+        assert "refused the key" in status.sentence
 
 
 async def test_a_refusal_for_good_is_said_at_once_and_a_person_has_it_tried_again(house: House) -> None:

@@ -22,10 +22,11 @@ from hudd.model import Answer, Question, Usage
 from hudd.policy.facts import Facts
 from tests.fakes.clock import ManualClock, settle
 from tests.fakes.journal import make_question
-from tests.fakes.ledger import LIMITS, PRICES, USAGE
+from tests.fakes.ledger import LIMITS, MODEL, PRICES, USAGE
 
 CALM = replace(LIMITS, cap_day_microusd=100_000, text_tokens=900, history_tokens=0, active_hours=1000.0)
 """Limits under which the pace never matters."""
+CHEAP = "gpt-realtime-2.1-mini"
 
 
 class House:
@@ -197,6 +198,23 @@ async def test_a_second_try_that_was_not_sent_costs_nothing_although_the_first_o
         totals = await house.totals()
         assert totals.settled_microusd == house.predicted
         assert totals.reserved_microusd == 0
+
+
+@pytest.mark.parametrize(("engine", "billed"), [("service", MODEL), ("local", CHEAP)])
+async def test_an_answer_is_paid_at_the_price_of_the_model_that_its_session_asked(
+    tmp_path: Path, engine: str, billed: str
+) -> None:
+    async with house_in(tmp_path, engine=engine) as house:
+        question, old_price = house.question(), house.spending.meter.predict(make_question(), MODEL).microusd
+        house.spending.use_model(CHEAP)  # it took over; this question was given to the session before
+        await house.spending.reserve(question, MODEL)
+        house.spending.sent(question)
+        assert (await house.totals()).reserved_microusd == old_price
+        settlement = house.spending.settlement(Answer(question, "completed", text="Words.", usage=USAGE))
+        assert settlement is not None
+        assert settlement.model == billed
+        assert settlement.cost_microusd == (PRICES.cost_microusd(USAGE, MODEL) if engine == "service" else 0)
+        await house.journal.settle(settlement)
 
 
 async def test_an_answer_to_nothing_that_was_reserved_is_settled_as_nothing(tmp_path: Path) -> None:

@@ -125,3 +125,24 @@ async def test_the_note_of_a_snap_that_was_forgotten_does_not_come_back_by_its_i
     assert await waiters.begin("refused")[0] is REFUSED
     assert waiters.begin("pending") == (pending, False)
     assert not pending.done()
+
+
+async def test_a_snap_is_awaited_while_a_request_for_it_or_for_one_that_shares_its_question_waits() -> None:
+    waiters = Waiters(ManualClock())
+    assert not waiters.awaited("first")
+    waiters.begin("first")
+    waiters.begin("second")
+    waiters.join("second", "first")
+    assert not waiters.awaited("first")
+    for snap_id in ("first", "second"):
+        asking = asyncio.create_task(waiters.wait(snap_id))
+        await asyncio.sleep(0)
+        assert waiters.awaited("first")
+        asking.cancel()
+        await asyncio.wait([asking])
+        assert not waiters.awaited("first")
+    asking = asyncio.create_task(waiters.wait("second"))
+    await asyncio.sleep(0)
+    waiters.end("first", {"seq": 1})
+    assert await asking == {"seq": 1}
+    assert not waiters.awaited("first")

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from hudd.config.settings import Settings
 from hudd.engine.accounting import text_tokens
-from hudd.ledger.estimate import MEMORIES, Habits, Shape, estimate, habits_of
+from hudd.ledger.estimate import MEMORIES, Habits, Shape, estimate, habits_of, times_of
 from hudd.realtime.prompt import FRAME
-from tests.bench.costs import MODEL, Case, bill, clients, instructions, shipped_prices
+from tests.bench.cost_clients import MODEL, Case, clients, instructions
+from tests.bench.costs import bill, shipped_prices
 from tests.bench.day import make_day
 
 PRICES = shipped_prices()
@@ -29,11 +30,10 @@ def test_the_estimate_is_within_a_tenth_of_what_a_generated_hour_costs(memory: s
     day = make_day(frames=5_000)
     habits = Habits(len(day.changes), 100.0, 1.0, 0.0 if cache == "ideal" else 1.0)
     told = estimate(PRICES, MODEL, memory, SHAPE, habits, active_hours=10)  # type: ignore[arg-type]
-    steered = {"window": 0} if cache == "none" else {}
     case = Case(cache=cache)  # type: ignore[arg-type]
     client = clients(Settings())[memory]()
-    if steered:
-        client.steered = False  # type: ignore[attr-defined]
+    # The estimate is of the history as it is set; it does not know that a useless cache shrinks it.
+    client.history.steered = False  # type: ignore[attr-defined]
     paid = bill(client, day, case, PRICES)
     assert told.answer == pytest.approx(paid.per_answer, rel=0.1)
 
@@ -76,6 +76,13 @@ def test_habits() -> None:
 @given(st.lists(st.floats(0, 1e9), max_size=50).map(sorted))
 def test_habits_of_any_times(asked: list[float]) -> None:
     habits = habits_of(asked)
-    assert habits.asked == len(asked)
+    assert habits.changes == len(asked)
     assert 0 <= habits.cold_share <= 1
     assert habits.per_hour >= 0
+
+
+def test_counts_by_the_minute_are_spread_over_it() -> None:
+    assert times_of([(0, 2), (10, 1)]) == [15.0, 45.0, 630.0]
+    assert times_of([]) == []
+    hour = habits_of(times_of([(minute, 2) for minute in range(60)]))
+    assert (hour.changes, hour.hours, hour.cold_share) == (120, pytest.approx(1.0), 0.0)

@@ -54,6 +54,20 @@ def test_a_note_of_another_connection_is_told_once() -> None:
     assert [part.text for item in planned[:-1] for part in item.item.parts] == ["From elsewhere."]  # type: ignore[union-attr]
 
 
+def test_the_budget_follows_the_limit_that_the_cached_share_sets() -> None:
+    history = WindowHistory(history_tokens=100, retention_ratio=0.5)
+    one = ConversationMemory(SETTINGS, history)
+    longest: list[int] = []
+    for limit in (100, 30, 100):
+        history.set_limit(limit)
+        tokens: list[int] = []
+        for number in range(10):
+            ask(one, 100 * len(longest) + number, "A note of some more words than the others.")
+            tokens.append(one.tokens)
+        longest.append(max(tokens))
+    assert longest[0] == longest[2] > longest[1] + 50
+
+
 @given(st.lists(st.text(alphabet="word ", max_size=300), max_size=30))
 def test_neither_texts_nor_pictures_grow_beyond_their_bounds(answers: list[str]) -> None:
     one = memory()

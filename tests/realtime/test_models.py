@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hudd.realtime.models import Models, takes_reasoning
+from hudd.realtime.models import Models, session_takes_reasoning, takes_reasoning
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,28 @@ from hudd.realtime.models import Models, takes_reasoning
 )
 def test_which_models_take_reasoning(model: str, expected: bool) -> None:
     assert takes_reasoning(model) is expected
+
+
+@pytest.mark.parametrize(
+    ("created", "asked", "expected"),
+    [
+        ("gpt-realtime-2", "gpt-realtime-2", True),
+        ("gpt-realtime-2", "my-deployment", True),
+        ("openai/gpt-realtime-2.1-mini", "gpt-realtime-1.5", True),
+        ("gpt-realtime-1.5", "openai/gpt-realtime-2", False),
+        ("gpt-realtime-2025-08-28", "gpt-realtime-2", False),
+        ("gpt-realtime", "gpt-realtime-2", False),
+        ("gpt-4o-mini-realtime-preview", "gpt-realtime-2", False),
+        ("my-deployment", "gpt-realtime-2", True),
+        ("", "gpt-realtime-2", True),
+        ("my-deployment", "my-deployment", False),
+        ("", "", False),
+    ],
+)
+def test_what_the_service_names_decides_about_reasoning_before_the_settings(
+    created: str, asked: str, expected: bool
+) -> None:
+    assert session_takes_reasoning(created, asked) is expected
 
 
 def test_models_are_tried_in_order_once_each() -> None:

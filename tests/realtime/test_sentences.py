@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hudd.errors import KeyMissingError, LinkRefusedError
 from hudd.model import UpstreamError
 from hudd.protocol.events import ErrorDetails
 from hudd.protocol.vocabulary import FATAL_CODES
+from hudd.realtime.retry import DECIDING_CODES
 from hudd.realtime.sentences import (
     BY_CLOSE,
     BY_CODE,
@@ -27,7 +29,7 @@ from hudd.realtime.sentences import (
 
 
 def test_every_known_code_has_a_sentence() -> None:
-    assert set(BY_CODE) >= FATAL_CODES
+    assert set(BY_CODE) >= DECIDING_CODES > FATAL_CODES
     assert set(BY_HTTP) >= {400, 401, 402, 403, 404, 407, 429}
     assert set(BY_CLOSE) >= {1000, 1001, 1005, 1006, 1009, 1011, 1012, 1013, 1015, 3000, 4000, 4004}
 
@@ -90,7 +92,14 @@ ROWS = [
     ("account_deactivated", 4000, "", "account_deactivated", True),
     ("session_expired", 1001, "Your session hit the maximum duration of 60 minutes.", "session_expired", False),
     ("gateway_confused", 4000, "invalid_request_error.invalid_model", "gateway_confused", True),
+    ("gateway_confused", 4000, "invalid_request_error.rate_limit_exceeded", "gateway_confused", False),
+    ("gateway_confused", 4000, "", "gateway_confused", True),
     ("gateway_confused", 1011, "", "gateway_confused", False),
+    ("gateway_confused", 1011, "invalid_request_error.invalid_api_key", "gateway_confused", True),
+    ("", 4000, "invalid_request_error.rate_limit_exceeded", "", False),
+    ("invalid_value", 4000, "invalid_request_error.invalid_value", "invalid_value", True),
+    (None, 4000, "invalid_request_error.inference_rate_limit_exceeded", "inference_rate_limit_exceeded", False),
+    (None, 4000, "invalid_request_error.invalid_value", "invalid_value", True),
     (None, 1000, "", "", False),
     (None, 1001, "", "", False),
     (None, 1006, "", "", False),
@@ -109,7 +118,30 @@ def test_failure_rows(in_band: str | None, close: int, reason: str, code: str, f
     error = explain_close(close, reason, cause)
     assert (error.code, error.fatal, error.close_code, error.close_reason) == (code, fatal, close, reason)
     assert error.sentence
-    assert error.message == ("as sent" if in_band else "")
+    assert error.message == ("" if in_band is None else "as sent")
+    promises = re.search(r"hudd (waits|tries again|connects again|opens a new one)", error.sentence)
+    assert not (fatal and promises), "a stop that promises to go on"
+    assert fatal == ("`hudctl re" in error.sentence), "a stop names the command that ends it"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "close", "fatal", "says"),
+    [
+        (503, "", 4000, False, "(HTTP 503); hudd tries again"),
+        (503, "", 3000, False, "(HTTP 503); hudd tries again"),
+        (429, "upstream_error", 4000, False, "(HTTP 429); hudd waits"),
+        (401, "", 1011, True, "(HTTP 401)"),
+        (503, "invalid_request_error.invalid_api_key", 1011, True, "refused the key; put a valid one"),
+        (503, "invalid_request_error.rate_limit_exceeded", 4000, False, "rate limit is reached"),
+    ],
+)
+def test_the_code_decides_before_the_status_and_that_before_the_close(
+    status: int, reason: str, close: int, fatal: bool, says: str
+) -> None:
+    cause = explain_error(ErrorDetails(type="upstream_error", status=status), opening=True)
+    error = explain_close(close, reason, cause)
+    assert (error.fatal, error.http_status, error.close_code, error.close_reason) == (fatal, status, close, reason)
+    assert says in error.sentence
 
 
 @pytest.mark.parametrize(
@@ -149,16 +181,34 @@ def test_a_missing_key_needs_a_person() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "code", "fatal"),
+    ("kind", "code", "status", "fatal"),
     [
-        ("invalid_request_error", "unknown_parameter", True),
-        ("invalid_request_error", "", True),
-        ("server_error", "", False),
-        ("invalid_request_error", "rate_limit_exceeded", False),
+        ("invalid_request_error", "unknown_parameter", 0, True),
+        ("invalid_request_error", "", 0, True),
+        ("server_error", "", 0, False),
+        ("invalid_request_error", "rate_limit_exceeded", 0, False),
+        ("invalid_request_error", "inference_rate_limit_exceeded", 0, False),
+        ("invalid_request_error", "session_expired", 0, False),
+        ("upstream_error", "", 503, False),
+        ("upstream_error", "", 429, False),
+        ("invalid_request_error", "unknown_parameter", 503, False),
+        ("upstream_error", "", 400, True),
     ],
 )
-def test_a_refused_update_is_fatal_unless_the_service_has_trouble(kind: str, code: str, fatal: bool) -> None:
-    assert explain_error(ErrorDetails(type=kind, code=code), configuring=True).fatal is fatal
+def test_a_refused_update_is_fatal_unless_the_service_has_trouble(
+    kind: str, code: str, status: int, fatal: bool
+) -> None:
+    error = explain_error(ErrorDetails(type=kind, code=code, status=status), opening=True, configuring=True)
+    assert error.fatal is fatal
+    assert fatal or "settings" not in error.sentence, "it was not the settings that were refused"
+
+
+@pytest.mark.parametrize(("status", "fatal"), [(0, True), (503, False), (429, False)])
+def test_an_opening_that_led_to_nothing_was_refused_unless_the_status_says_otherwise(status: int, fatal: bool) -> None:
+    said = explain_error(ErrorDetails(type="invalid_request_error", status=status), opening=True)
+    error = explain_silence(said, "session.created", 10)
+    assert error.fatal is fatal
+    assert ("hudctl reload" in error.sentence) is fatal
 
 
 def test_the_verdict_never_depends_on_the_words() -> None:

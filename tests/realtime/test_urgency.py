@@ -90,9 +90,17 @@ def test_a_session_that_was_ended_on_purpose_is_followed_at_once_each_time() -> 
 def test_a_wake_after_a_network_is_still_a_wake_and_the_same_told_twice_is_one() -> None:
     urgency = Urgency()
     urgency.wish("network", 0)
-    assert urgency.woke(1)
-    assert not urgency.woke(2)
-    assert urgency.woke(1 + WISH_S)
+    assert urgency.woke(1, 101)
+    assert not urgency.woke(2, 102)
+    assert urgency.woke(1 + WISH_S, 101 + WISH_S)
+
+
+def test_a_second_sleep_soon_after_the_first_is_another_one() -> None:
+    urgency = Urgency()
+    assert urgency.woke(1, 101)
+    assert urgency.woke(2, 3702), "monotonic time stood still in it"
+    assert not urgency.woke(3, 3703)
+    assert not urgency.woke(4, 100), "a clock that was set back is no sleep"
 
 
 @pytest.mark.parametrize("who", ["wake", "network"])
