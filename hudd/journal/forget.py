@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,8 @@ MERGE_PAGES: Final = 500
 """Pages of the index that one step merges."""
 IN_MEMORY_BYTES: Final = 8 << 20
 """A larger journal is written anew by way of a temporary file beside it instead of memory."""
+STEPS: Final = 10_000
+"""Instructions of SQLite, a few milliseconds, between two questions whether to give up."""
 _DUE: Final = "scrub"
 _NO_END: Final = float("inf")
 
@@ -101,8 +104,16 @@ def merge_step(connection: sqlite3.Connection, *, first: bool) -> bool:
     return connection.total_changes - before < 2
 
 
-def rewrite(connection: sqlite3.Connection, path: Path) -> None:
+def rewrite(connection: sqlite3.Connection, path: Path, *, stopped: Callable[[], bool] = lambda: False) -> bool:
     """Write the file anew from what it says now. Readers go on meanwhile, writers wait.
+
+    Args:
+        connection: The writing connection.
+        path: The file.
+        stopped: Whether to give up, asked on this thread while the copy is made; not while it is put in place.
+
+    Returns:
+        False when it was given up; nothing changed then.
 
     Raises:
         sqlite3.Error: For instance the disk has no room for a second copy; nothing changed then.
@@ -114,11 +125,18 @@ def rewrite(connection: sqlite3.Connection, path: Path) -> None:
         # without this pragma it is ignored.
         connection.execute(f"PRAGMA temp_store_directory = '{folder}'")
         connection.execute("PRAGMA temp_store = FILE")
+    connection.set_progress_handler(stopped, STEPS)
     try:
         connection.execute("VACUUM")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT and stopped():
+            return False
+        raise
     finally:
+        connection.set_progress_handler(None, 0)
         if large:
             connection.execute("PRAGMA temp_store = MEMORY")
+    return True
 
 
 def empty_log(connection: sqlite3.Connection) -> bool:

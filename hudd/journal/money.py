@@ -40,7 +40,8 @@ _TOTALS: Final = f"""SELECT
     coalesce(sum(CASE WHEN status <> 'open' AND engine <> 'local' AND cost_microusd IS NULL THEN {_USED} END), 0),
     coalesce(sum(CASE WHEN status = 'open' AND engine <> 'local' AND reserved_microusd IS NULL
         THEN reserved_tokens END), 0),
-    coalesce(sum(status <> 'open'), 0)
+    coalesce(sum(status <> 'open'), 0),
+    coalesce(sum(status <> 'open' AND engine <> 'local' AND cost_microusd IS NULL), 0)
     FROM ledger WHERE day = ?"""  # noqa: S608 - see above
 _PERIOD: Final = f"""SELECT
     coalesce(sum(CASE WHEN status <> 'open' THEN {_SPENT} END), 0),
@@ -52,8 +53,9 @@ _CHARGES: Final = f"""SELECT reserved_at, {_SPENT} FROM ledger
 _SAMPLES: Final = f"""SELECT pictures, expected_image_tokens, {", ".join(_KINDS)} FROM ledger
     WHERE model = ? AND engine <> 'local' AND status <> 'open' AND NOT assumed AND input_tokens > 0
     ORDER BY id DESC LIMIT ?"""  # noqa: S608 - see above
-_UNNOTED: Final = f"""SELECT count(*), coalesce(sum({_SPENT}), 0) FROM ledger
-    WHERE engine <> 'local' AND noted = 0 AND status <> 'open' AND {_SPENT} > 0 AND id > coalesce(
+_UNNOTED: Final = f"""SELECT count(*), coalesce(sum({_SPENT}), 0), coalesce(sum(cost_microusd IS NULL), 0)
+    FROM ledger
+    WHERE engine <> 'local' AND noted = 0 AND status <> 'open' AND coalesce(cost_microusd, 1) > 0 AND id > coalesce(
         (SELECT id FROM ledger WHERE noted = 1 AND engine <> 'local' ORDER BY id DESC LIMIT 1), 0)"""  # noqa: S608 - see above
 _EVER_PAID: Final = "SELECT 1 FROM ledger INDEXED BY ledger_paid WHERE engine <> 'local' LIMIT 1"
 
@@ -175,7 +177,7 @@ def _period(connection: sqlite3.Connection, where: str, bounds: tuple[str, str] 
 
 def facts(connection: sqlite3.Connection, day: str, at: float, model: str) -> MoneyFacts:
     """Everything that stages and status need, as of one moment."""
-    unnoted, unnoted_microusd = connection.execute(_UNNOTED).fetchone()
+    unnoted, unnoted_microusd, unnoted_unpriced = connection.execute(_UNNOTED).fetchone()
     return MoneyFacts(
         totals=totals(connection, day, at),
         charges=tuple(Charge(*row) for row in connection.execute(_CHARGES, (day,))),
@@ -185,6 +187,7 @@ def facts(connection: sqlite3.Connection, day: str, at: float, model: str) -> Mo
         ),
         unnoted=unnoted,
         unnoted_microusd=unnoted_microusd,
+        unnoted_unpriced=unnoted_unpriced,
         ever_paid=connection.execute(_EVER_PAID).fetchone() is not None,
         first_use=first_use(connection),
     )
@@ -199,14 +202,6 @@ def first_use(connection: sqlite3.Connection) -> str:
 def set_first_use(connection: sqlite3.Connection, word: str) -> None:
     """Write that a person is to be told (``due``), or was (``told``)."""
     connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('first_use', ?)", (word,))
-
-
-def asked(connection: sqlite3.Connection, since: float) -> tuple[float, ...]:
-    """When questions were asked, of any engine and for any reason, oldest first."""
-    rows = connection.execute(
-        "SELECT reserved_at FROM ledger WHERE reserved_at >= ? AND status <> 'open' ORDER BY reserved_at", (since,)
-    )
-    return tuple(row[0] for row in rows)
 
 
 def costs(

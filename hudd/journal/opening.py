@@ -8,6 +8,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,9 @@ from typing import Final
 from hudd.errors import PermissionsError, StorageError
 from hudd.journal import schema
 from hudd.journal.lanes import result_code, storage_error
+from hudd.journal.salvage import Spent, read_pause, read_spent, write_pause, write_spent
+from hudd.ledger.caps import Caps
+from hudd.notes.records import PauseState
 
 _DAMAGED: Final = frozenset({11, 26})  # SQLITE_CORRUPT, SQLITE_NOTADB
 _REFUSED: Final = {errno.ENOENT: "nothing can be made there", errno.EEXIST: "there is a file of that name"}
@@ -27,9 +31,28 @@ start, beside the work, unless damage was found then: that is remembered by a fi
 class _DamagedError(Exception):
     """Raised when the file was no sound journal and was set aside; never leaves this module."""
 
-    def __init__(self, aside: Path) -> None:
+    def __init__(self, aside: Path, spent: Spent, pause: PauseState | None) -> None:
         super().__init__(aside)
         self.aside = aside
+        self.spent = spent
+        self.pause = pause
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A journal that was opened for writing.
+
+    Attributes:
+        connection: To it.
+        set_aside: Where a damaged file went; None when there was none.
+        spent: What becomes of the money that the damaged one knew of, as a sentence; '' when there is nothing to say.
+        paused: Likewise of its pause.
+    """
+
+    connection: sqlite3.Connection
+    set_aside: Path | None = None
+    spent: str = ""
+    paused: str = ""
 
 
 def prepare_file(path: Path) -> None:
@@ -116,36 +139,56 @@ def remember_damage(path: Path) -> None:
 
 
 def open_sound(
-    path: Path, *, now: float, indexed: bool, failed: Callable[[sqlite3.Error], bool] = lambda _: False
-) -> tuple[sqlite3.Connection, Path | None]:
+    path: Path,
+    *,
+    now: float,
+    indexed: bool,
+    failed: Callable[[sqlite3.Error], bool] = lambda _: False,
+    caps: Caps | None = None,
+) -> Opened:
     """Open the journal for writing, at the newest version; set a damaged one aside and begin a new one.
+
+    What the damaged one knew of this month's money counts in the new one, and its pause holds.
 
     Args:
         path: The journal; ``prepare_file`` has seen it.
         now: Wall clock, for the name of a file that is set aside.
         indexed: Whether the full-text index is wanted.
         failed: Told of an error of SQLite; when it answers True the opening is tried once more.
-
-    Returns:
-        The connection, and where a damaged file went (None when there was none).
+        caps: What may be spent; None when nothing is paid for.
 
     Raises:
         StorageError: It cannot be read or written, or a newer hudd wrote it.
     """
     try:
         try:
-            return _open_checked(path, indexed=indexed, now=now), None
+            return Opened(_open_checked(path, indexed=indexed, now=now))
         except StorageError as error:
             if not isinstance(error.__cause__, sqlite3.Error) or not failed(error.__cause__):
                 raise
-            return _open_checked(path, indexed=indexed, now=now), None
-    except _DamagedError as damaged:
-        aside = damaged.aside
+            return Opened(_open_checked(path, indexed=indexed, now=now))
+    except _DamagedError as error:
+        damaged = error
+    try:
+        return _begin_after(damaged, path, indexed=indexed, now=now, caps=caps)
+    except StorageError:
+        _put_back(path, damaged.aside)  # the next start shall find what it knows
+        raise
+
+
+def _begin_after(damaged: _DamagedError, path: Path, *, indexed: bool, now: float, caps: Caps | None) -> Opened:
     prepare_file(path)
     try:
-        return _open_checked(path, indexed=indexed, now=now), aside
+        connection = _open_checked(path, indexed=indexed, now=now)
     except _DamagedError as error:
         raise StorageError(f"A new journal {path} is damaged at once.", hint="Check the disk.") from error
+    try:
+        paused = write_pause(connection, damaged.pause, now=now)
+        spent = write_spent(connection, damaged.spent, now=now, caps=caps)
+        return Opened(connection, damaged.aside, spent, paused)
+    except sqlite3.Error as error:
+        connection.close()
+        raise storage_error(error, path) from error
 
 
 def _open_checked(path: Path, *, indexed: bool, now: float) -> sqlite3.Connection:
@@ -168,11 +211,12 @@ def _open_checked(path: Path, *, indexed: bool, now: float) -> sqlite3.Connectio
         connection.close()
         raise
     try:
+        spent, pause = read_spent(connection, now), read_pause(connection, now)
         # Renamed before it is closed: closing would write the log into the file and remove it.
         aside = _set_aside(path, now)
     finally:
         connection.close()
-    raise _DamagedError(aside)
+    raise _DamagedError(aside, spent, pause)
 
 
 def _is_sound(connection: sqlite3.Connection, path: Path) -> bool:
@@ -208,3 +252,11 @@ def _set_aside(path: Path, now: float) -> Path:
             f"The damaged journal {path} cannot be set aside: {error.strerror}.", hint="Move it away by hand."
         ) from error
     return path.with_name(name)
+
+
+def _put_back(path: Path, aside: Path) -> None:
+    for suffix in _BESIDE:
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+        # The side files may not be there.
+        with contextlib.suppress(FileNotFoundError):
+            aside.with_name(aside.name + suffix).rename(path.with_name(path.name + suffix))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -211,7 +212,13 @@ def fts_query(words: str) -> str:
     return " ".join('"' + storable(word).replace('"', '""') + '"' for word in kept)
 
 
-def search(connection: sqlite3.Connection, stream: str, wanted: Search, monotonic: Callable[[], float]) -> list[Note]:
+def search(
+    connection: sqlite3.Connection,
+    stream: str,
+    wanted: Search,
+    monotonic: Callable[[], float],
+    left: threading.Event,
+) -> list[Note]:
     """The newest notes that match, newest first.
 
     Args:
@@ -219,6 +226,7 @@ def search(connection: sqlite3.Connection, stream: str, wanted: Search, monotoni
         stream: Name of the journal.
         wanted: What to look for.
         monotonic: Seconds, for the time limit of ``grep``.
+        left: Set, from any thread, when nobody waits for the answer any more; a ``grep`` then stops.
 
     Raises:
         ValueError: The regular expression is invalid or takes too long, or the index is switched off; one sentence.
@@ -230,21 +238,27 @@ def search(connection: sqlite3.Connection, stream: str, wanted: Search, monotoni
     if wanted.grep is None:
         numbers = [seq for rows in islice(chunks, 1) for seq, _ in rows]
     else:
-        numbers = _grep(chunks, wanted.grep, limit, monotonic)
+        numbers = _grep(chunks, wanted.grep, limit, monotonic, left)
     return fetch(connection, stream, numbers[:limit])
 
 
-def _grep(chunks: Iterator[list[tuple[int, str]]], grep: str, limit: int, monotonic: Callable[[], float]) -> list[int]:
+def _grep(
+    chunks: Iterator[list[tuple[int, str]]],
+    grep: str,
+    limit: int,
+    monotonic: Callable[[], float],
+    left: threading.Event,
+) -> list[int]:
     expression = split_expression(grep)
     if expression is not None:
         pattern, cased = expression
-        with Expression(pattern, cased=cased, timeout_s=GREP_BUDGET_S) as matcher:
+        with Expression(pattern, cased=cased, timeout_s=GREP_BUDGET_S, enough=left) as matcher:
             return _collect(chunks, matcher.find, limit)
     needle = grep.casefold()
     end = monotonic() + GREP_BUDGET_S
 
     def find(rows: Sequence[tuple[int, str]]) -> set[int]:
-        if monotonic() > end:
+        if monotonic() > end or left.is_set():
             raise ValueError(TOO_SLOW)
         return {seq for seq, text in rows if needle in text.casefold()}
 

@@ -1,7 +1,8 @@
 """The statements of the journal about keeping: marks, and what goes when it is too old or too much. In small batches.
 
 Numbers follow time but for jumps of the clock. What goes is therefore always a beginning of the journal, up to the
-first note that is young enough: a machine that once woke up in 1970 does not lose the notes of that hour at once.
+first note that is young enough: a machine that once woke up in 1970 does not lose the notes of that hour at once. And
+one that once woke up in 2099 keeps nothing for it: such a note is young no more when later ones are too old already.
 Marked notes stay. Money is kept for longer, because ``hudctl cost`` looks back and the caps need it.
 """
 
@@ -41,24 +42,30 @@ def pruned_through(connection: sqlite3.Connection) -> int:
     return int(schema.meta(connection, _PRUNED) or 0)
 
 
-def bound(connection: sqlite3.Connection, *, before: float | None, max_bytes: int | None) -> int:
+def bound(connection: sqlite3.Connection, *, now: float, before: float | None, max_bytes: int | None) -> int:
     """The number below which unmarked notes go; 0 when none goes.
 
     Args:
         connection: The connection.
+        now: Wall clock, seconds since 1970.
         before: Notes captured before this time go, seconds since 1970; None for no limit in age.
         max_bytes: The most that the journal may take; None for no limit in size.
     """
     found = 0
     if before is not None:
-        found = _bound_by_age(connection, before)
+        found = _bound_by_age(connection, before, now)
     if max_bytes is not None:
         found = max(found, _bound_by_size(connection, max_bytes))
     return found
 
 
-def _bound_by_age(connection: sqlite3.Connection, before: float) -> int:
-    row = connection.execute("SELECT min(seq) FROM notes WHERE time >= ?", (before,)).fetchone()
+def _bound_by_age(connection: sqlite3.Connection, before: float, now: float) -> int:
+    # A time to come alone proves nothing: it may be today's clock that is wrong. The later note decides.
+    row = connection.execute(
+        "SELECT min(seq) FROM notes WHERE time >= ?1"
+        " AND (time <= ?2 OR seq > (SELECT coalesce(max(seq), 0) FROM notes WHERE time < ?1))",
+        (before, now + DAY_S),
+    ).fetchone()
     if row[0] is not None:
         return int(row[0])
     return int(connection.execute("SELECT coalesce(max(seq), 0) + 1 FROM notes").fetchone()[0])

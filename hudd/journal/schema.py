@@ -140,7 +140,12 @@ def _version_1(connection: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_version_1,)
+def _version_2(connection: sqlite3.Connection) -> None:
+    # What would have been asked if money were no matter, by the minute; `ledger` has what was.
+    connection.execute("CREATE TABLE changes (minute INTEGER PRIMARY KEY, seen INTEGER NOT NULL)")
+
+
+MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_version_1, _version_2)
 """Migration n stands at index n - 1 and brings a journal from version n - 1 to n."""
 
 VERSION: Final = len(MIGRATIONS)

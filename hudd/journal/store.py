@@ -1,7 +1,8 @@
 """The journal: notes, money, errors and pauses, in one SQLite file that survives kill -9 and a power cut.
 
-Three lanes, each a thread with a connection of its own: one writes, one reads for replay and status, one searches. In
-write-ahead mode none waits for another, so a long search never delays a commit.
+Four lanes, each a thread with a connection of its own: one writes, one reads what the daemon itself needs (money, for
+the status), one reads pages of notes for others, one searches. In write-ahead mode none waits for another, so a long
+search never delays a commit, nor a flood of replays the status.
 
 What is committed here may be told to others, in this order and never the other way round.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +22,11 @@ from hudd.clock import Clock
 from hudd.errors import StorageError, WithheldError
 from hudd.journal import events, money, opening, pages, queries, schema
 from hudd.journal.ballast import Ballast, StorageGuard
+from hudd.journal.changes import ChangeBook
 from hudd.journal.lanes import Job, Lane
 from hudd.journal.upkeep import Place, Upkeep
 from hudd.ledger.budget import Verdict
+from hudd.ledger.caps import Caps
 from hudd.ledger.records import CostReport, MoneyFacts, Reservation, Settlement, Totals
 from hudd.model import UpstreamError
 from hudd.notes.records import NotesPage, PauseState, WrittenPage
@@ -43,58 +47,68 @@ class Journal:
         path: The file.
         stream: Random name of this journal; a new file has a new one.
         set_aside: Where a damaged file went at opening, or None.
+        spent: What became of the money that the damaged one knew of, as a sentence; '' when there is nothing to say.
+        paused: Likewise of its pause.
         vanished: How many reservations a crash had left open; they stand as assumed.
+        changes: How often something was worth a question.
         upkeep: Marks, retention, forgetting, backups, and the state of the storage.
     """
 
     def __init__(
-        self, path: Path, clock: Clock, *, set_aside: Path | None, writer: Lane, searcher: Lane, guard: StorageGuard
+        self, path: Path, clock: Clock, *, opened: opening.Opened, writer: Lane, searcher: Lane, guard: StorageGuard
     ) -> None:
         self.path = path
-        self.set_aside = set_aside
+        self.set_aside = opened.set_aside
+        self.spent = opened.spent
+        self.paused = opened.paused
         self._clock = clock
         self._writer = writer
-        self._reader = Lane("journal-reader", path, lambda: schema.connect_reader(path))
+        self._reader = Lane("journal-reader", path, lambda: schema.connect_reader(path), reads=True)
+        self._pages = Lane("journal-pages", path, lambda: schema.connect_reader(path), reads=True)
         self._searcher = searcher
         self.stream, self.vanished, self._heads, self._pause = writer.call(self._load)
-        self.upkeep = Upkeep(Place(path, self.stream, clock, writer, self._reader, guard))
+        self.changes = ChangeBook(writer, self._reader)
+        self.upkeep = Upkeep(Place(path, self.stream, clock, writer, self._pages, guard))
 
     @classmethod
-    def open(cls, path: Path, *, clock: Clock, search: bool = True) -> Self:
+    def open(cls, path: Path, *, clock: Clock, search: bool = True, caps: Caps | None = None) -> Self:
         """Open the journal, blocking; check it, bring it to the newest version, load what is kept in memory.
 
         A file that is no database, no journal or damaged is renamed ``journal.db.corrupt-<time>`` and a new journal
-        with a new stream is begun; ``set_aside`` and a line of the log tell.
+        with a new stream is begun; ``set_aside`` and a line of the log tell. The month's money goes on to count, and a
+        pause to hold.
 
         Args:
             path: The file; made with mode 0600 when it is not there, its folder with 0700.
             clock: For ``published`` and the end of timed pauses.
             search: Whether notes are indexed for full-text search; a change builds or empties the index now.
+            caps: What may be spent: assumed to be spent where a damaged journal does not tell; None when nothing is
+                paid for.
 
         Raises:
             StorageError: It cannot be read or written, or a newer hudd wrote it.
             PermissionsError: It is a link, belongs to somebody else or may not be opened.
         """
         opening.prepare_file(path)
-        aside: Path | None = None
+        opened: list[opening.Opened] = []
         guard = StorageGuard(path, Ballast(path))
 
         def connect() -> sqlite3.Connection:
-            nonlocal aside
-            connection, aside = opening.open_sound(path, now=clock.wall(), indexed=search, failed=guard.failed)
-            return connection
+            opened.append(opening.open_sound(path, now=clock.wall(), indexed=search, failed=guard.failed, caps=caps))
+            return opened[-1].connection
 
         writer = Lane("journal-writer", path, connect, failed=guard.failed)
         try:
             writer.start()
-            if aside is not None:
-                log.error("The journal %s was damaged; it is now %s and a new one is begun.", path, aside)
+            if (aside := opened[-1].set_aside) is not None:
+                words = "The journal %s was damaged; it is now %s and a new one is begun. %s"
+                log.error(words, path, aside, " ".join(filter(None, (opened[-1].spent, opened[-1].paused))))
             return cls(
                 path,
                 clock,
-                set_aside=aside,
+                opened=opened[-1],
                 writer=writer,
-                searcher=Lane("journal-search", path, lambda: schema.connect_reader(path)),
+                searcher=Lane("journal-search", path, lambda: schema.connect_reader(path), reads=True),
                 guard=guard,
             )
         except BaseException:
@@ -110,17 +124,22 @@ class Journal:
 
     def close_now(self) -> None:
         """As ``close``, blocking; for a start that failed before there was an event loop."""
+        self.upkeep.stop()
         # Readers first: the last connection to close empties the log into the file.
-        for lane in (self._searcher, self._reader, self._writer):
+        for lane in (self._searcher, self._pages, self._reader, self._writer):
             lane.close()
 
     async def answers(self, within_s: float) -> bool:
-        """Whether the writer's thread does its work now: what waits before us, and then nothing."""
+        """Whether the writer's thread does its work now: what waits before us, and then nothing.
+
+        While it writes the file anew, which is one long statement, it counts as answering for as long as a slow disk
+        may need for that.
+        """
         try:
             async with asyncio.timeout(within_s):
                 await self._writer.run(lambda _: None)
         except TimeoutError:
-            return False
+            return self.upkeep.is_rewriting
         except StorageError:
             return True  # it answers, and says on each note what is the matter
         return True
@@ -166,7 +185,7 @@ class Journal:
             with schema.snapshot(connection):
                 return queries.since(connection, self.stream, seq, topic_prefix, limit)
 
-        return await self._reader.run(job)
+        return await self._pages.run(job)
 
     async def written_since(self, seq: int, *, topic_prefix: str = "note/", limit: int = REPLAY_PAGE) -> WrittenPage:
         """As ``notes_since``, for whoever only sends it on: the rows become JSON without being read as notes.
@@ -179,7 +198,7 @@ class Journal:
             with schema.snapshot(connection):
                 return pages.written_since(connection, self.stream, seq, topic_prefix, limit)
 
-        return await self._reader.run(job)
+        return await self._pages.run(job)
 
     async def search(
         self,
@@ -208,9 +227,13 @@ class Journal:
             StorageError: The journal cannot be read.
         """
         wanted = queries.Search(since=since, until=until, words=search, grep=grep, before=before, limit=limit)
-        found = await self._searcher.run(
-            lambda connection: queries.search(connection, self.stream, wanted, self._clock.monotonic)
-        )
+        left = threading.Event()  # the caller: a search takes seconds, and others wait for theirs
+        try:
+            found = await self._searcher.run(
+                lambda connection: queries.search(connection, self.stream, wanted, self._clock.monotonic, left)
+            )
+        finally:
+            left.set()
         return found[::-1] if reverse else found
 
     async def reserve(self, reservation: Reservation, *, check: Callable[[Totals], Verdict] | None = None) -> int:
@@ -283,14 +306,6 @@ class Journal:
         """
         await self._write(lambda connection: money.set_first_use(connection, word))
 
-    async def asked(self, since: float) -> tuple[float, ...]:
-        """When questions were asked since a moment, oldest first, seconds since 1970.
-
-        Raises:
-            StorageError: The journal cannot be read.
-        """
-        return await self._reader.run(lambda connection: money.asked(connection, since))
-
     async def costs(
         self, *, since: float | None = None, until: float | None = None, by_time: bool = False
     ) -> CostReport:
@@ -304,7 +319,7 @@ class Journal:
         Raises:
             StorageError: The journal cannot be read.
         """
-        return await self._reader.run(lambda connection: money.costs(connection, since, until, by_time=by_time))
+        return await self._pages.run(lambda connection: money.costs(connection, since, until, by_time=by_time))
 
     async def add_error(self, error: UpstreamError, *, session_id: str = "", time: float) -> int:
         """Commit an error; returns its id.
@@ -324,7 +339,7 @@ class Journal:
         Raises:
             StorageError: The journal cannot be read.
         """
-        return await self._reader.run(lambda connection: events.errors(connection, since, until, limit))
+        return await self._pages.run(lambda connection: events.errors(connection, since, until, limit))
 
     async def pause(self, *, until: float | None, why: str, now: float) -> None:
         """Commit a pause, in place of one that holds; it holds across a restart from now on.

@@ -19,6 +19,7 @@ from hudd.errors import StorageError
 from hudd.journal import backup, export, forget, opening, retention, schema
 from hudd.journal.ballast import StorageGuard
 from hudd.journal.lanes import Lane
+from hudd.journal.long_job import LongJob
 from hudd.notes.keeping import Emptied, PrunePlan, Span
 from hudd.wire.messages import Note
 
@@ -28,6 +29,8 @@ ROUNDS: Final = 5
 """How often a limit in bytes is looked at again: what a note takes is only known on the average."""
 READERS_S: Final = 10.0
 """How long a forgetting waits for readers who still need the log."""
+TOLD_BYTES: Final = 64 << 20
+"""A smaller journal is written anew before anybody could wonder."""
 _PROBE: Final = "probe"
 
 
@@ -53,6 +56,7 @@ class Upkeep:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._cleaning = asyncio.Lock()
+        self._rewriting = LongJob(place.clock)
 
     # Marks and retention
 
@@ -75,10 +79,12 @@ class Upkeep:
         Raises:
             StorageError: The journal cannot be read.
         """
+        now = self._place.clock.wall()
 
         def job(connection: sqlite3.Connection) -> PrunePlan:
             with schema.snapshot(connection):
-                return retention.plan(connection, retention.bound(connection, before=before, max_bytes=max_bytes))
+                below = retention.bound(connection, now=now, before=before, max_bytes=max_bytes)
+                return retention.plan(connection, below)
 
         return await self._place.reader.run(job)
 
@@ -150,7 +156,7 @@ class Upkeep:
         """Take what was emptied out of the search index, the file's unused parts and the log, if that is due.
 
         Returns:
-            True when nothing is due any more; False while a reader still needs the log.
+            True when nothing is due any more; False while a reader still needs the log, or when ``stop`` was called.
 
         Raises:
             StorageError: It cannot be done now, for instance for want of space; it stays due.
@@ -162,7 +168,8 @@ class Upkeep:
             first = True
             while not await writer.run(lambda c, first=first: forget.merge_step(c, first=first)):
                 first = False
-            await writer.run(lambda connection: forget.rewrite(connection, self._place.path))
+            if not await writer.run(self._rewrite):
+                return False
             until = self._place.clock.monotonic() + READERS_S
             while not await writer.run(forget.empty_log):
                 if self._place.clock.monotonic() >= until:
@@ -170,6 +177,28 @@ class Upkeep:
                 await self._place.clock.sleep(0.1)
             await writer.run(lambda connection: forget.set_due(connection, due=False))
             return True
+
+    def _rewrite(self, connection: sqlite3.Connection) -> bool:
+        """On the writing lane, which it holds for as long as the disk needs to write the file three times."""
+        path, clock = self._place.path, self._place.clock
+        size, begun = path.stat().st_size, clock.monotonic()
+        if size > TOLD_BYTES:
+            log.info("the journal is written anew, %d MB, without what was forgotten; notes wait meanwhile", size >> 20)
+        with self._rewriting.over(size):
+            whole = forget.rewrite(connection, path, stopped=self._rewriting.stopped)
+            forget.empty_log(connection)
+        if whole and size > TOLD_BYTES:
+            log.info("the journal was written anew in %.0f s", clock.monotonic() - begun)
+        return whole
+
+    @property
+    def is_rewriting(self) -> bool:
+        """Whether the writing lane is held by a rewriting of the file that takes no longer than it may."""
+        return self._rewriting.in_time()
+
+    def stop(self) -> None:
+        """Give up a rewriting that is under way, as far as it can be; it stays due, for the next start. Any thread."""
+        self._rewriting.stop()
 
     def copies(self) -> list[str]:
         """Journals that were set aside and that forgetting does not reach."""

@@ -29,6 +29,9 @@ FILE_BYTES: Final = 4 * 1024 * 1024
 FILES_KEPT: Final = 2
 """Older log files beside it."""
 
+START_BYTES: Final = 1024 * 1024
+"""Of what is said before there is a log."""
+
 _MOST_REMEMBERED: Final = 256
 _REPEATED: Final = "hudd_repeated"
 _ALWAYS: Final = "always"
@@ -134,10 +137,12 @@ class Log:
 
     Attributes:
         mask: What takes keys out; tell it the key in use.
+        file: The file that is logged to, or None.
     """
 
-    def __init__(self, handler: logging.Handler, mask: Mask) -> None:
+    def __init__(self, handler: logging.Handler, mask: Mask, file: Path | None = None) -> None:
         self.mask = mask
+        self.file = file
         self._handler = handler
         self._root_level = logging.getLogger().level
         self._levels = {name: logging.getLogger(name).level for name in OWN_LOGGERS}
@@ -200,7 +205,7 @@ def start_logging(
     mask = Mask()
     handler = _handler(mask, environ, stream if stream is not None else sys.stderr, file, to_journal)
     handler.addFilter(RateLimited(clock))
-    log = Log(handler, mask)
+    log = Log(handler, mask, None if file is None else file.absolute())
     logging.getLogger().addHandler(handler)
     log.set_level(level)
     return log
@@ -247,6 +252,25 @@ class PrivateFileHandler(RotatingFileHandler):
     def _open(self) -> TextIOWrapper:
         handle = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         return os.fdopen(handle, "a", encoding="utf-8")
+
+
+def shorten_start_log(log_file: Path, stderr: int = 2) -> None:
+    """Empty what was said before earlier starts could log, when it has grown; call it before anything is said now.
+
+    launchd appends standard error to the file ``hudd.start.log`` beside ``hudd.log`` for ever. Whatever else standard
+    error leads to is somebody else's and stays as it is.
+
+    Args:
+        log_file: The log.
+        stderr: Descriptor of standard error.
+    """
+    try:
+        found = os.fstat(stderr)
+        ours = os.path.samestat(found, log_file.with_name(f"{log_file.stem}.start.log").stat(follow_symlinks=False))
+        if ours and found.st_size > START_BYTES:
+            os.ftruncate(stderr, 0)
+    except OSError:
+        return  # there is none, or it may not be written: then it does not grow either
 
 
 def leads_to_journal(environ: Mapping[str, str], stream: TextIO) -> bool:

@@ -17,7 +17,8 @@ from typing import Final
 from hudd.config.settings import Settings
 
 READER: Final = "text-recognition"
-LOOSEN: Final = ("command-source", "key-command", READER)
+SCREENSHOTS: Final = "portal-screenshots"
+LOOSEN: Final = ("command-source", "key-command", SCREENSHOTS, READER)
 """The drop-ins that are shipped, by their names for ``--loosen``."""
 _PARTS: Final = 3
 _PROTECTED: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
@@ -97,6 +98,8 @@ def needed_drop_ins(settings: Settings, *, rapidocr: bool = False) -> tuple[tupl
     needed: list[tuple[str, str]] = []
     if settings.screen.source.startswith("command:"):
         needed.append(("command-source", "[screen] source runs a command"))
+    if settings.screen.source == "portal":
+        needed.append((SCREENSHOTS, "a portal without ScreenCast writes files that hudd takes away"))
     realtime = settings.realtime
     if realtime.use == "service" and realtime.key_command and not realtime.key_file:
         needed.append(("key-command", "[realtime] key_command runs a command"))

@@ -159,7 +159,7 @@ async def test_without_the_index_and_without_room(tmp_path: Path, monkeypatch: p
     notes = await write(journal, random.Random(3), 10, 0.0)
     await journal.upkeep.empty(Span())
 
-    def no_room(connection: sqlite3.Connection, path: Path) -> None:
+    def no_room(connection: sqlite3.Connection, path: Path, **_: object) -> None:
         connection.execute(f"PRAGMA max_page_count = {schema.pragma(connection, 'page_count')}")
         raise sqlite3.OperationalError("database or disk is full")
 

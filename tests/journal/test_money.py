@@ -163,8 +163,9 @@ def test_money_without_a_note_is_counted_since_the_last_note() -> None:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     schema.migrate(connection)
 
-    def answer(cost: int, *, noted: bool = False, engine: str = "service") -> None:
-        number = money.insert_reservation(connection, replace(RESERVATION, engine=engine))
+    def answer(cost: int | None, *, noted: bool = False, engine: str = "service") -> None:
+        price = None if cost is None else RESERVATION.microusd
+        number = money.insert_reservation(connection, replace(RESERVATION, engine=engine, microusd=price))
         money.settle(connection, Settlement(number, "failed", Usage(1), cost), note_seq=1, at=1.0, noted=noted)
 
     def unnoted() -> tuple[int, int]:
@@ -182,6 +183,11 @@ def test_money_without_a_note_is_counted_since_the_last_note() -> None:
     answer(4)
     assert unnoted() == (1, 4)
     assert money.facts(connection, DAY, 0.0, "m").ever_paid
+    answer(None)
+    answer(None)
+    facts = money.facts(connection, DAY, 0.0, "m")
+    assert (facts.unnoted, facts.unnoted_microusd, facts.unnoted_unpriced) == (3, 4, 2)
+    assert (facts.totals.unpriced, facts.totals.unpriced_tokens, facts.totals.known_microusd) == (2, 2, 19)
     connection.close()
 
 
@@ -199,7 +205,6 @@ def test_samples_and_charges() -> None:
     assert facts.samples == (Sample(1, 323, Usage(700, 60, 377, 323)),)
     assert facts.charges == (Charge(4.0, 9), Charge(5.0, 4), Charge(7.0, 9))
     assert money.facts(connection, DAY, 8.0, "another").samples == ()
-    assert money.asked(connection, 4.5) == (5.0,)
     connection.close()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from hudd.journal import queries, schema
 from hudd.journal.store import Journal
+from hudd.wire.messages import Note
 from tests.fakes.clock import ManualClock
 from tests.fakes.journal import make_note
 
@@ -169,6 +171,10 @@ async def test_without_the_index_words_are_refused_with_the_remedy_and_grep_work
     await journal.close()
 
 
+def _search(connection: sqlite3.Connection, wanted: queries.Search) -> list[Note]:
+    return queries.search(connection, "s", wanted, time.monotonic, threading.Event())
+
+
 def _indexed_memory() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     schema.migrate(connection)
@@ -180,7 +186,7 @@ def _indexed_memory() -> sqlite3.Connection:
 def test_no_words_are_ever_a_syntax_error(text: str, words: str) -> None:
     connection = _indexed_memory()
     queries.insert_note(connection, make_note(text=text))
-    found = queries.search(connection, "s", queries.Search(words=words), time.monotonic)
+    found = _search(connection, queries.Search(words=words))
     assert len(found) <= 1
     connection.close()
 
@@ -193,7 +199,7 @@ SYNTAX = st.lists(st.sampled_from(['"', "'", "(", ")", "*", "^", "+", "-", ":", 
 def test_the_query_language_of_the_index_means_nothing(parts: list[str]) -> None:
     connection = _indexed_memory()
     queries.insert_note(connection, make_note(text="nothing of it"))
-    assert queries.search(connection, "s", queries.Search(words="".join(parts) + " zebra"), time.monotonic) == []
+    assert _search(connection, queries.Search(words="".join(parts) + " zebra")) == []
     connection.close()
 
 
@@ -203,7 +209,7 @@ def test_any_words_of_a_note_find_it(words: list[str], data: st.DataObject) -> N
     connection = _indexed_memory()
     queries.insert_note(connection, make_note(text=" ".join(words)))
     some = data.draw(st.lists(st.sampled_from(words), min_size=1))
-    assert len(queries.search(connection, "s", queries.Search(words=" ".join(some).upper()), time.monotonic)) == 1
+    assert len(_search(connection, queries.Search(words=" ".join(some).upper()))) == 1
     connection.close()
 
 

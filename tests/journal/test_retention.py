@@ -62,6 +62,22 @@ async def test_a_clock_that_was_wrong_for_an_hour_loses_no_note_of_today(journal
     assert (await journal.upkeep.prune(before=90 * DAY, max_bytes=None)).notes == 0
 
 
+async def test_a_note_from_the_future_keeps_nothing_that_is_too_old(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path / "journal.db", clock=ManualClock(wall=300 * DAY))
+    await _write(journal, 100 * DAY, 40_000 * DAY, 101 * DAY, 250 * DAY, 40_000 * DAY, 300 * DAY)
+    assert (await journal.upkeep.prune(before=210 * DAY, max_bytes=None)).notes == 3
+    assert await _numbers(journal) == [4, 5, 6]
+    await journal.close()
+
+
+async def test_a_clock_that_went_back_to_1970_removes_nothing(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path / "journal.db", clock=ManualClock(wall=2 * DAY))
+    await _write(journal, 20_000 * DAY, 20_001 * DAY, 1 * DAY, 2 * DAY)
+    assert (await journal.upkeep.prune(before=-88 * DAY, max_bytes=None)).notes == 0
+    assert (await journal.upkeep.prune(before=0.5 * DAY, max_bytes=None)).notes == 0
+    await journal.close()
+
+
 async def test_errors_and_ended_pauses_go_by_age_and_money_stays_for_the_caps(tmp_path: Path) -> None:
     clock = ManualClock(wall=1000 * DAY)
     journal = Journal.open(tmp_path / "journal.db", clock=clock)
@@ -136,7 +152,7 @@ async def test_a_note_is_committed_between_two_batches(journal: Journal, monkeyp
 
 
 @given(
-    times=st.lists(st.integers(0, 50), min_size=1, max_size=12),
+    times=st.lists(st.one_of(st.integers(0, 50), st.just(9 * DAY)), min_size=1, max_size=12),
     marked=st.sets(st.integers(1, 12)),
     before=st.integers(0, 60),
 )
@@ -145,9 +161,11 @@ def test_what_goes_is_a_beginning_without_the_marked(times: list[int], marked: s
     connection.execute("CREATE TABLE notes (seq INTEGER PRIMARY KEY, time REAL, keep INTEGER DEFAULT 0)")
     connection.executemany("INSERT INTO notes (time) VALUES (?)", [(float(t),) for t in times])
     connection.executemany("UPDATE notes SET keep = 1 WHERE seq = ?", [(m,) for m in marked])
-    below = retention.bound(connection, before=float(before), max_bytes=None)
+    below = retention.bound(connection, now=60.0, before=float(before), max_bytes=None)
     connection.close()
     gone = [seq for seq in range(1, len(times) + 1) if seq < below and seq not in marked]
-    assert all(times[seq - 1] < before for seq in gone)
-    young = [seq for seq, time in enumerate(times, start=1) if time >= before]
+    too_old = [seq for seq, time in enumerate(times, start=1) if time < before]
+    misdated = [seq for seq, time in enumerate(times, start=1) if time > 60 + DAY and seq < max(too_old, default=0)]
+    assert set(gone) <= {*too_old, *misdated}
+    young = [seq for seq, time in enumerate(times, start=1) if time >= before and seq not in misdated]
     assert below == (min(young) if young else len(times) + 1)

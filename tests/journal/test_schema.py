@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hudd.journal import money, schema
+from hudd.journal import changes, money, schema
 from hudd.journal.store import Journal
 from hudd.ledger.records import Period, Totals
 from tests.fakes.clock import ManualClock
@@ -25,15 +25,15 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     opened.close()
 
 
-def test_version_1_has_all_its_tables(connection: sqlite3.Connection) -> None:
+def test_the_newest_version_has_all_its_tables(connection: sqlite3.Connection) -> None:
     names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    assert {"meta", "notes", "notes_fts", "topics", "ledger", "errors", "pauses"} <= names
+    assert {"meta", "notes", "notes_fts", "topics", "ledger", "errors", "pauses", "changes"} <= names
     assert schema.pragma(connection, "user_version") == schema.VERSION
     assert schema.pragma(connection, "application_id") == schema.APPLICATION_ID
 
 
 def test_there_is_no_column_for_bytes_in_our_tables(connection: sqlite3.Connection) -> None:
-    for table in ("meta", "notes", "topics", "ledger", "errors", "pauses"):
+    for table in ("meta", "notes", "topics", "ledger", "errors", "pauses", "changes"):
         types = {row[2] for row in connection.execute(f"PRAGMA table_info({table})")}
         assert types <= {"TEXT", "INTEGER", "REAL"}
 
@@ -60,7 +60,7 @@ def test_a_migration_that_fails_leaves_the_version_before_it(tmp_path: Path, mon
     opened = schema.connect(tmp_path / "journal.db")
     with pytest.raises(sqlite3.OperationalError):
         schema.migrate(opened)
-    assert schema.pragma(opened, "user_version") == 1
+    assert schema.pragma(opened, "user_version") == schema.VERSION
     assert opened.execute("SELECT count(*) FROM sqlite_master WHERE name = 'half'").fetchone()[0] == 0
     opened.close()
 
@@ -78,6 +78,8 @@ def test_what_is_asked_for_often_is_found_by_an_index(connection: sqlite3.Connec
         "SELECT count(*) FROM ledger WHERE day = 'x'",
         "SELECT sum(cost_microusd) FROM ledger WHERE engine <> 'local' AND day > '2026-11-' AND day < '2026-11.'",
         "SELECT sum(cost_microusd) FROM ledger WHERE engine <> 'local' AND reserved_at >= 1 AND reserved_at < 2",
+        changes._SEEN,
+        changes._ASKED,
         money._SAMPLES,
         money._EVER_PAID,
         money._UNNOTED,
@@ -110,6 +112,8 @@ async def test_the_checked_in_journal_of_version_1_opens_for_ever(tmp_path: Path
         settled_microusd=13_100, assumed_microusd=9000, tokens=2583, answers=2, month=Period(13_100)
     )
     assert journal.vanished == 1
+    seen = await journal.changes.since(0.0)
+    assert (sum(count for _, count in seen.minutes), seen.asked) == (2, 2)
     (error,) = await journal.errors()
     assert error["code"] == "invalid_api_key"
     pause = journal.pause_state()

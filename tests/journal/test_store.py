@@ -14,7 +14,7 @@ from hudd.errors import StorageError, WithheldError
 from hudd.journal.store import Journal
 from hudd.ledger.budget import decide
 from hudd.ledger.caps import Caps
-from hudd.ledger.records import Period, Settlement, Totals
+from hudd.ledger.records import Changes, Period, Settlement, Totals
 from hudd.model import UpstreamError, Usage
 from hudd.notes.records import PauseState
 from hudd.wire.messages import Note
@@ -211,7 +211,7 @@ async def test_a_note_that_is_no_failure_ends_the_count_of_money_without_one(jou
     assert facts.totals.hour == Period(4 * 4100)
     (row,) = (await journal.costs(by_time=True)).rows
     assert (row.unnoted_microusd, row.day, row.quarter) == (8200, DAY, int(RESERVATION.reserved_at // 900))
-    assert await journal.asked(0.0) == (RESERVATION.reserved_at,) * 4
+    assert await journal.changes.since(0.0) == Changes(((int(RESERVATION.reserved_at // 60), 4),), asked=4)
 
 
 async def test_costs_are_told_by_engine_model_and_trigger(journal: Journal) -> None:
@@ -375,6 +375,6 @@ async def test_a_journal_held_by_another_program_is_a_sentence(journal: Journal)
 
 
 async def test_the_readers_cannot_write(journal: Journal) -> None:
-    for lane in (journal._reader, journal._searcher):
+    for lane in (journal._reader, journal._pages, journal._searcher):
         with pytest.raises(StorageError, match="may not be written"):
             await lane.run(lambda connection: connection.execute("DELETE FROM notes"))

@@ -5,6 +5,8 @@ import io
 import logging
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +15,9 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from hudd.errors import StorageError
+from hudd.errors import EXIT_SETTINGS, StorageError
 from hudd.service import logs
-from hudd.service.logs import Log, Mask, leads_to_journal, start_logging
+from hudd.service.logs import Log, Mask, leads_to_journal, shorten_start_log, start_logging
 from tests.fakes.clock import ManualClock
 
 LOGGER = logging.getLogger("hudd.realtime.link")
@@ -220,3 +222,41 @@ def test_a_log_file_that_cannot_be_written_is_a_sentence(tmp_path: Path, clock: 
     (tmp_path / "hudd.log").mkdir()
     with pytest.raises(StorageError, match="cannot be written: Is a directory"):
         start_logging("info", {}, clock, file=tmp_path / "hudd.log")
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "left"),
+    [
+        ("hudd.start.log", logs.START_BYTES + 1, 0),
+        ("hudd.start.log", logs.START_BYTES, logs.START_BYTES),
+        ("somebody.else.log", logs.START_BYTES + 1, logs.START_BYTES + 1),
+    ],
+)
+def test_what_was_said_before_the_log_does_not_grow_for_ever(tmp_path: Path, name: str, size: int, left: int):
+    said = tmp_path / name
+    said.write_bytes(b"x" * size)
+    with said.open("ab") as stderr:
+        shorten_start_log(tmp_path / "hudd.log", stderr.fileno())
+        assert said.stat().st_size == left
+        stderr.write(b"words of this start")
+    assert said.stat().st_size == left + 19
+
+
+def test_a_standard_error_that_is_no_file_is_left_alone(tmp_path: Path):
+    shorten_start_log(tmp_path / "hudd.log", -1)
+    reader, writer = os.pipe()
+    shorten_start_log(tmp_path / "hudd.log", writer)
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_start_that_fails_says_so_in_what_it_shortened(tmp_path: Path):
+    said = tmp_path / "hudd.start.log"
+    said.write_bytes(b"x" * (logs.START_BYTES + 1))
+    environ = {**os.environ, "HUDD_STATE_DIR": str(tmp_path), "HUDD_GATE_SETTLE_S": "much"}
+    with said.open("ab") as stderr:
+        command = [sys.executable, "-m", "hudd", "--log-file", str(tmp_path / "hudd.log")]
+        done = subprocess.run(command, env=environ, stderr=stderr, timeout=30, check=False)
+    assert done.returncode == EXIT_SETTINGS
+    assert said.stat().st_size < 1000
+    assert said.read_text().startswith("hudd: HUDD_GATE_SETTLE_S is ")

@@ -64,6 +64,7 @@ def test_a_service_is_known_by_its_environment():
     [
         (Settings(), ()),
         (Settings(screen=ScreenSettings(source="command:grim -")), ("command-source",)),
+        (Settings(screen=ScreenSettings(source="portal")), ("portal-screenshots",)),
         (Settings(engine=EngineSettings(reader="rapidocr")), ("text-recognition",)),
         (Settings(engine=EngineSettings(reader="rapidocr"), realtime=RealtimeSettings(use="service")), ()),
     ],

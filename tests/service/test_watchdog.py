@@ -40,7 +40,19 @@ async def test_it_is_fed_while_everybody_answers():
     await clock.advance(3)
     task.cancel()
     assert fed.count == 3
-    assert door.within_s == [3.0] * 3
+    assert door.within_s == [1.5] * 3
+
+
+async def test_one_that_was_silent_for_a_moment_is_asked_again_in_time():
+    fed, clock, door = Fed(), ManualClock(), Part()
+    task = asyncio.create_task(dog(fed, clock, door=door).run())
+    await clock.advance(0)
+    door.answers = False
+    await clock.advance(3)  # half of what is allowed
+    door.answers = True
+    await clock.advance(0.5)
+    assert fed.count == 2
+    task.cancel()
 
 
 async def test_one_that_is_silent_is_enough_and_is_named_once(caplog: pytest.LogCaptureFixture):
@@ -56,6 +68,6 @@ async def test_one_that_is_silent_is_enough_and_is_named_once(caplog: pytest.Log
     assert fed.count == 1
     said = [record.getMessage() for record in caplog.records]
     assert said == [
-        "the writer does not answer; the watchdog is not fed, and hudd is going to be started again",
+        "the writer does not answer; if that lasts, the watchdog ends hudd and it is started again",
         "Everything answers again, and the watchdog is fed.",
     ]
