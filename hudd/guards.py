@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from hudd.clock import Clock
+from hudd.clock import Clock, ends_within
 from hudd.config.settings import Settings
 from hudd.desktop.bus import Bus
+from hudd.desktop.mac_session import MacSession
 from hudd.desktop.screensaver import ScreenSavers
 from hudd.desktop.session import LoginSession
 from hudd.flow.facts_saver import SaverFacts
 from hudd.flow.facts_windows import WindowFacts
+from hudd.model import Shot, Source
 from hudd.policy.facts import Facts
 from hudd.policy.knowledge import AnyOf, Knowledge
-from hudd.screen.tellers import open_teller
+from hudd.policy.windows import WindowRules
+from hudd.screen.source import Screen
+from hudd.screen.tellers import HIDDEN, MACOS, XWAYLAND, open_teller
 from hudd.screen.x11_saver import open_saver
 
+log = logging.getLogger("hudd")
+
+OVERLOOKED: Final = (
+    "[privacy] excludes windows, and this desktop does not tell which are open, so they are not noticed; pause hudd "
+    "while they are open (`hudctl pause`), use X11 or sway, or set [privacy] strict = true to send nothing."
+)
 BEGIN_S: Final = 3.0
 """What did not answer within this time at the start counts as failing, and is asked on."""
+SETTLE_S: Final = 3.0
+"""So long a reload waits for what it made hudd ask anew."""
 
 
 class Guards:
@@ -33,6 +47,7 @@ class Guards:
         system_bus: The system's bus.
         clock: Time.
         on_state: Called when a source tells better or worse than before.
+        platform: ``sys.platform``.
     """
 
     def __init__(
@@ -45,14 +60,17 @@ class Guards:
         system_bus: Bus,
         clock: Clock,
         on_state: Callable[[], None],
+        platform: str = sys.platform,
     ) -> None:
         self.settings = settings.privacy
         self._source = settings.screen.source
-        self.knowledge = Knowledge(facts, on_state)
+        self._on_state = on_state
+        self._warned = ""
+        self.knowledge = Knowledge(facts, self._changed)
         self.knowledge.strict = settings.privacy.strict
         saved = AnyOf(facts, "screensaver")
         self._saver = SaverFacts(
-            open_saver=lambda idle_s: open_saver(self._source, environ.get("DISPLAY", ""), idle_s),
+            open_saver=lambda idle_s: open_saver(self._source, environ, idle_s),
             idle_s=settings.privacy.idle_s,
             saved=saved,
             away=AnyOf(facts, "away"),
@@ -66,7 +84,8 @@ class Guards:
             knowledge=self.knowledge,
             clock=clock,
         )
-        self._session = LoginSession(
+        self._mac = MacSession(facts, self.knowledge, clock=clock) if platform == "darwin" else None
+        self._session = self._mac or LoginSession(
             system_bus, facts, self.knowledge, clock=clock, environ=environ, on_idle=self._saver.idle_hint
         )
         self._screensavers = ScreenSavers(session_bus, saved, self.knowledge, clock=clock)
@@ -78,8 +97,41 @@ class Guards:
             return
         self.settings = settings.privacy
         self.knowledge.strict = settings.privacy.strict
+        self._changed()
         self._saver.change(settings.privacy.idle_s)
         self.windows.change(settings.privacy, reopen=reopen)
+
+    async def settled(self) -> None:
+        """Wait until the windows are known anew after a change; who does not answer in time is asked on."""
+        await ends_within(self.windows.settled(), SETTLE_S)
+
+    @property
+    def overlooked(self) -> str:
+        """One sentence where the person excluded windows that nobody tells of; '' where there is nothing to say."""
+        known = self.knowledge.of("windows")
+        hidden = known is not None and any(sentence in known.sentence for sentence in (HIDDEN, MACOS, XWAYLAND))
+        return OVERLOOKED if hidden and WindowRules(self.settings).named and not self.settings.strict else ""
+
+    def _changed(self) -> None:
+        overlooked = self.overlooked
+        if overlooked and not self._warned:
+            log.warning("%s", overlooked)
+        self._warned = overlooked
+        self._on_state()
+
+    def grab(self, screen: Screen, source: Source, *, epoch: int, captured_at: float) -> Shot:
+        """Take a frame, with what must not be seen painted over. Blocks; for the capture thread.
+
+        Raises:
+            WithheldError: Something that can only be asked for, and does not tell by itself, forbids it now.
+            CaptureError: The frame could not be taken.
+        """
+        if self._mac is not None:
+            self._mac.check()
+        shot = self.windows.grab(screen, source, epoch=epoch, captured_at=captured_at)
+        if self._mac is not None:
+            self._mac.check()
+        return shot
 
     async def begin(self) -> None:
         """Read everything once, before anything may be asked of hudd."""

@@ -109,6 +109,7 @@ class Bus:
         self._owners = _Owners()
         self._watcher: asyncio.Task[None] | None = None
         self._listeners: list[Callable[[bool], None]] = []
+        self._owner_listeners: list[Callable[[str, str], None]] = []
         self._closed = False
 
     @property
@@ -125,6 +126,10 @@ class Bus:
     def on_change(self, listener: Callable[[bool], None]) -> None:
         """Call ``listener`` with False when the connection is lost, and with True when it is there (again)."""
         self._listeners.append(listener)
+
+    def on_owner(self, listener: Callable[[str, str], None]) -> None:
+        """Call ``listener`` with a name whose signals are wanted, and the connection that has it now; '' for none."""
+        self._owner_listeners.append(listener)
 
     async def call(
         self,
@@ -332,6 +337,8 @@ class Bus:
             name, _, owner = (str(part) for part in body)
             if name in self._owners.of:
                 self._owners.of[name] = owner
+                for listener in self._owner_listeners:
+                    listener(name, owner)
         for subscription in tuple(self._subscriptions):
             if (
                 (subscription.interface, subscription.member) == (message.interface, message.member)

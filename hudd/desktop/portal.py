@@ -41,18 +41,38 @@ _PERSON_S: Final = 120.0
 """How long a person may take to choose the monitors."""
 _MOST_BYTES: Final = 200_000_000
 _MOST_TOKEN_BYTES: Final = 4096
+_STAYS: Final = "a screenshot that stays"
+"""Remembered like a refusal: each further screenshot would stay behind too."""
+RESTART: Final = "Restart it: systemctl --user restart xdg-desktop-portal; or log in again."
+NOT_HIDDEN: Final = "Look whether that folder exists and is readable, also from the service (`hudctl doctor`: sandbox)."
+IN_SESSION: Final = "Start hudd inside the desktop session, and look whether its bus runs: busctl --user list."
+ALLOW: Final = "Allow hudd to see the screen in the settings of the desktop, then restart it."
+
+
+class _StaysError(CaptureError):
+    """The picture of the screen that the portal wrote cannot be taken away."""
+
+    def __init__(self, which: str) -> None:
+        super().__init__(
+            f"The desktop portal's screenshot {which} cannot be taken away, so hudd asks for no more.",
+            hint="Remove it. In the service this needs `hudctl service install --loosen portal-screenshots`, which also"
+            " names the folders; or a ScreenCast, which writes no files.",
+        )
 
 
 class DesktopPortal:
-    """One dialogue, for one thread; made once, because it remembers what a person refused.
+    """One dialogue, for one thread, with one ScreenCast at a time.
 
     Args:
         environ: Where the session's bus is.
         token_file: Keeps the permission of the ScreenCast (mode 0600).
         clock: For the bus.
+        refused: Remembers what a person refused, so that no later dialogue asks again.
     """
 
-    def __init__(self, environ: Mapping[str, str], token_file: Path, clock: Clock) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], token_file: Path, clock: Clock, *, refused: set[str] | None = None
+    ) -> None:
         self._environ = environ
         self._token_file = token_file
         self._clock = clock
@@ -60,7 +80,7 @@ class DesktopPortal:
         self._bus: Bus | None = None
         self._session = ""
         self._ended = False
-        self._refused: set[str] = set()
+        self._refused: set[str] = set() if refused is None else refused
 
     def screenshot(self) -> bytes:
         return self._run(self._screenshot())
@@ -91,13 +111,19 @@ class DesktopPortal:
     # Screenshots
 
     async def _screenshot(self) -> bytes:
+        if _STAYS in self._refused:
+            raise _StaysError("of before")
         options = {"interactive": variant("b", False), "modal": variant("b", False)}
         results = await self._request(SCREENSHOT, "Screenshot", "s", [""], options, _SHOT_S)
         uri = urlsplit(str(results.get("uri", "")))
         if uri.scheme != "file" or uri.netloc not in ("", "localhost"):
-            raise CaptureError("The desktop portal gave no file with its screenshot.")
+            raise CaptureError("The desktop portal gave no file with its screenshot.", hint=RESTART)
         path = Path(unquote(uri.path))
-        return _read_and_remove(path, await self._portal_uid())
+        try:
+            return _read_and_remove(path, await self._portal_uid())
+        except _StaysError:
+            self._refused.add(_STAYS)
+            raise
 
     async def _portal_uid(self) -> int:
         answer = await self._ask(
@@ -113,12 +139,12 @@ class DesktopPortal:
         made = await self._request(SCREENCAST, "CreateSession", "", [], options, _STEP_S)
         self._session = str(made.get("session_handle", ""))
         if not self._session.startswith("/"):
-            raise CaptureError("The desktop portal opened no ScreenCast session.")
+            raise CaptureError("The desktop portal opened no ScreenCast session.", hint=RESTART)
         bus = self._open()
         try:
             await bus.on_signal(self._closed, interface=SESSION, member="Closed", path=self._session, sender=PORTAL)
         except BusError as error:
-            raise CaptureError(error.message, hint=error.hint) from error
+            raise CaptureError(error.message, hint=error.hint or IN_SESSION) from error
         choice: dict[str, Any] = {
             "types": variant("u", _MONITORS),
             "multiple": variant("b", True),
@@ -136,7 +162,10 @@ class DesktopPortal:
             write_token(self._token_file, str(started["restore_token"]))
         streams = _streams(started.get("streams"))
         if not streams:
-            raise CaptureError("The desktop portal began a ScreenCast without a stream.")
+            raise CaptureError(
+                "The desktop portal began a ScreenCast without a stream.",
+                hint="Restart hudd, and choose at least one screen when the desktop asks.",
+            )
         descriptor = (await self._call(SCREENCAST, "OpenPipeWireRemote", "oa{sv}", [self._session, {}]))[0]
         return int(descriptor), streams
 
@@ -180,7 +209,7 @@ class DesktopPortal:
             path = f"{OBJECT}/request/{name}/{token}"
             forget = await bus.on_signal(answered, interface=REQUEST, member="Response", path=path, sender=PORTAL)
         except BusError as error:
-            raise CaptureError(error.message, hint=error.hint) from error
+            raise CaptureError(error.message, hint=error.hint or IN_SESSION) from error
         try:
             with_token = {**options, "handle_token": variant("s", token)}
             await self._call(interface, member, f"{signature}a{{sv}}", [*body, with_token])
@@ -191,7 +220,10 @@ class DesktopPortal:
                 with contextlib.suppress(CaptureError):  # it may have ended by itself
                     await self._call(REQUEST, "Close", path=path)
                 self._refused.add(member)  # nobody answered; asking every few seconds would only annoy
-                raise CaptureError(f"The desktop portal did not answer {member} within {timeout_s:g} s.") from error
+                raise CaptureError(
+                    f"The desktop portal did not answer {member} within {timeout_s:g} s.",
+                    hint="Restart hudd, and answer when the desktop asks whether it may see the screen.",
+                ) from error
         finally:
             forget()
         if code != _GRANTED:
@@ -200,7 +232,7 @@ class DesktopPortal:
             why = "a person refused it" if code == _CANCELLED else "it ended without a result"
             raise CaptureError(
                 f"The desktop portal gave no {interface.rpartition('.')[2]} ({member}: {why}).",
-                hint="Allow hudd to see the screen in the settings of the desktop, then restart it.",
+                hint=ALLOW,
             )
         return results
 
@@ -220,15 +252,15 @@ class DesktopPortal:
                     f"This session has no desktop portal for {interface.rpartition('.')[2]}.",
                     hint="Install xdg-desktop-portal and the back end of your desktop (-gnome, -kde, -wlr with -gtk).",
                 ) from error
-            raise CaptureError(error.message) from error
+            raise CaptureError(error.message, hint=RESTART) from error
         except BusError as error:
-            raise CaptureError(error.message, hint=error.hint) from error
+            raise CaptureError(error.message, hint=error.hint or IN_SESSION) from error
 
     async def _ask(self, name: str, path: str, member: str, signature: str, body: Sequence[Any]) -> tuple[Any, ...]:
         try:
             return await self._open().call(name, path, name, member, signature, body)
         except BusError as error:
-            raise CaptureError(error.message, hint=error.hint) from error
+            raise CaptureError(error.message, hint=error.hint or IN_SESSION) from error
 
     def _open(self) -> Bus:
         if self._bus is None:
@@ -272,7 +304,10 @@ def write_token(path: Path, token: str) -> None:
             file.write(token)
         new.replace(path)
     except OSError as error:
-        raise CaptureError(f"The permission to see the screen cannot be kept in {path} ({error.strerror}).") from error
+        raise CaptureError(
+            f"The permission to see the screen cannot be kept in {path} ({error.strerror}).",
+            hint="Make room there, or make that folder writable; otherwise the desktop asks each time.",
+        ) from error
 
 
 def _read_and_remove(path: Path, owner: int) -> bytes:
@@ -280,16 +315,22 @@ def _read_and_remove(path: Path, owner: int) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise CaptureError(f"The desktop portal's screenshot {path} cannot be read ({error.strerror}).") from error
+        raise CaptureError(
+            f"The desktop portal's screenshot {path} cannot be read ({error.strerror}).", hint=NOT_HIDDEN
+        ) from error
     with os.fdopen(descriptor, "rb") as file:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode) or facts.st_uid != owner:
-            raise CaptureError(f"The desktop portal's screenshot {path} belongs to somebody else.")
+            raise CaptureError(f"The desktop portal's screenshot {path} belongs to somebody else.", hint=RESTART)
         data = file.read(_MOST_BYTES + 1)
-    with contextlib.suppress(OSError):  # another program took it away
+    try:
         path.unlink()
+    except FileNotFoundError:
+        pass  # another program took it away
+    except OSError as error:
+        raise _StaysError(f"{path} ({error.strerror})") from error
     if len(data) > _MOST_BYTES:
-        raise CaptureError(f"The desktop portal's screenshot has more than {_MOST_BYTES:,} bytes.")
+        raise CaptureError(f"The desktop portal's screenshot has more than {_MOST_BYTES:,} bytes.", hint=RESTART)
     return data
 
 

@@ -1,7 +1,7 @@
 """What the desktops' screensavers tell on the session's bus: ``ActiveChanged`` and ``GetActive``.
 
 KDE, GNOME, Cinnamon, MATE and Xfce each have a name of their own for the same two words. A name without an owner is no
-screensaver; nothing is started by asking.
+screensaver, and one whose program ends saves nothing any more; nothing is started by asking.
 """
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ class ScreenSavers:
         if self._listening:
             return
         self._bus.on_change(self._connection_changed)
+        self._bus.on_owner(self._owner_changed)
         for saver in SAVERS:
             await self._bus.on_signal(
                 lambda path, body, of=saver.name: self._told(of, path, body),
@@ -135,6 +136,12 @@ class ScreenSavers:
             self._note(name, active=body[0])
             self._active.set("bus", held=bool(self._on))
             self._knowledge.tell(SOURCE, "known")
+
+    def _owner_changed(self, name: str, owner: str) -> None:
+        """A screensaver that ended or was killed never tells so itself; whoever has the name now is asked."""
+        del owner
+        if any(saver.name == name for saver in SAVERS):
+            self._again.set()
 
     def _note(self, name: str, *, active: bool) -> None:
         if active:

@@ -1,7 +1,8 @@
 """What logind tells of the person's graphical session: locked, in front, idle, going to sleep.
 
 Everything comes as signals (org.freedesktop.login1(5)); properties are read at the start and again after every gap. A
-daemon of ``systemd --user`` is in no session itself, so the user's ``Display`` session is followed; without one (ssh,
+daemon of ``systemd --user`` is in no session itself, and one that was started over ssh or on a console is in one that
+never locks, so the user's ``Display`` session is looked at, too; without a session that can have a desktop (ssh alone,
 a container) there is nothing to be locked, and that is told as "not available".
 """
 
@@ -36,6 +37,8 @@ ABSENT: Final = frozenset(
 )
 """What the bus answers where there is no logind."""
 SOURCES: Final = ("lock", "session", "sleep")
+GRAPHICAL: Final = frozenset({"x11", "wayland", "mir"})
+"""What ``Type`` says of a session with a desktop."""
 
 
 class FactsBus(Protocol):
@@ -43,6 +46,7 @@ class FactsBus(Protocol):
 
     def why_not(self) -> str: ...
     def on_change(self, listener: Callable[[bool], None]) -> None: ...
+    def on_owner(self, listener: Callable[[str, str], None]) -> None: ...
     async def owner_of(self, name: str) -> str: ...
     async def call(
         self, destination: str, path: str, interface: str, member: str, signature: str = "", body: Any = ()
@@ -146,6 +150,7 @@ class LoginSession:
         if self._listening:
             return
         self._bus.on_change(self._connection_changed)
+        self._bus.on_owner(self._owner_changed)
         told: tuple[tuple[str, str, SignalHandler], ...] = (
             (MANAGER, "PrepareForSleep", self._sleep_told),
             (MANAGER, "SessionNew", self._sessions_changed),
@@ -187,13 +192,27 @@ class LoginSession:
                 return answer
 
     async def _find(self) -> str:
-        """The session's object; '' when the user has no graphical one."""
-        if self._session_id:
-            try:
-                return str((await self._bus.call(NAME, PATH, MANAGER, "GetSession", "s", [self._session_id]))[0])
-            except BusCallError as error:
-                if not error.name.endswith("NoSuchSession"):
-                    raise  # else: it ended, or belongs to another machine's environment
+        """The session's object; '' when the user has none that can have a desktop."""
+        found: list[tuple[int, str]] = []
+        for path in dict.fromkeys((await self._named(), await self._display())):
+            if path:
+                rank = _rank((await self._bus.call(NAME, path, PROPERTIES, "GetAll", "s", [SESSION]))[0])
+                found += [] if rank is None else [(rank, path)]
+        return min(found, key=lambda one: one[0])[1] if found else ""
+
+    async def _named(self) -> str:
+        """The session that the environment names; '' when it ended, or belongs to another machine's environment."""
+        if not self._session_id:
+            return ""
+        try:
+            return str((await self._bus.call(NAME, PATH, MANAGER, "GetSession", "s", [self._session_id]))[0])
+        except BusCallError as error:
+            if error.name.endswith("NoSuchSession"):
+                return ""
+            raise
+
+    async def _display(self) -> str:
+        """The session that logind takes for the user's first; '' when there is none."""
         try:
             self._user_path = str((await self._bus.call(NAME, PATH, MANAGER, "GetUser", "u", [self._uid]))[0])
             number, path = await self._get(self._user_path, USER, "Display")
@@ -254,6 +273,11 @@ class LoginSession:
         del path, body
         self._read_again()
 
+    def _owner_changed(self, name: str, owner: str) -> None:
+        """Another logind, after a restart, is read anew."""
+        if name == NAME and owner:
+            self._read_again()
+
     def _connection_changed(self, there: bool) -> None:  # noqa: FBT001 - the door's listener has this form
         if there:
             self._read_again()
@@ -283,3 +307,17 @@ class LoginSession:
 def nobody_listens(error: BusError) -> bool:
     """Whether a bus does not exist any more, although the environment still names it."""
     return isinstance(error.__cause__, FileNotFoundError | ConnectionRefusedError)
+
+
+def _rank(properties: Mapping[str, Any]) -> int | None:
+    """How likely a session is the one with the desktop, the smaller the better; None when it cannot be.
+
+    ``startx`` leaves the type of the console, which has a seat; remote desktops may have none. A ``tty`` without a seat
+    is ssh.
+    """
+    if properties.get("Type") in GRAPHICAL:
+        return 0
+    seat, *_ = properties.get("Seat") or ("",)
+    if seat:
+        return 1
+    return None if properties.get("Type") == "tty" else 2

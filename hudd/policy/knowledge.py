@@ -60,6 +60,7 @@ class Knowledge:
         self._facts = facts
         self._on_change = on_change
         self._known: dict[str, Known] = {}
+        self._lacking: dict[str, str] = {}
         self._strict = False
 
     @property
@@ -87,8 +88,15 @@ class Knowledge:
         self._conclude()
         self._on_change()
 
+    def lack(self, source: str, sentence: str) -> None:
+        """Note what strict misses now of a source that tells, in one sentence; '' when nothing."""
+        if self._lacking.get(source, "") != sentence:
+            self._lacking[source] = sentence
+            self._conclude()
+
     def drop(self, source: str) -> None:
         """A source is not asked any more, because no setting needs it."""
+        self._lacking.pop(source, None)
         if self._known.pop(source, None) is not None:
             self._conclude()
             self._on_change()
@@ -114,6 +122,7 @@ class Knowledge:
             for name, known in sorted(self._known.items())
             if known.state == "not_available" and name in STRICT_NEEDS
         ]
+        missing += [sentence for _, sentence in sorted(self._lacking.items()) if sentence]
         self._facts.set("facts_unknown", bool(failing), " ".join(failing))
         sentence = f"[privacy] strict lets nothing leave here: {' '.join(missing)}"
         self._facts.set("not_strict_enough", self._strict and bool(missing), sentence)

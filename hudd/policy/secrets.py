@@ -2,7 +2,8 @@
 
 Shapes: card numbers by ISO/IEC 7812 (13 to 19 digits, Luhn), IBAN by ISO 13616 (mod 97), keys and tokens by prefixes
 that their makers print (OpenAI, Anthropic, GitHub, GitLab, AWS, Google, Slack, Stripe, npm, PyPI), JWT by RFC 7519, PEM
-by RFC 7468. What has none of these shapes, a password for instance, is not found.
+by RFC 7468. What has none of these shapes, a password for instance, is not found. What stands in several lines or
+fields is put together by ``hudd.policy.spread``.
 """
 
 from __future__ import annotations
@@ -14,17 +15,11 @@ from typing import Final, Literal
 
 Kind = Literal["card", "iban", "key", "email"]
 
-REPLACEMENT: Final[dict[Kind, str]] = {
-    "card": "[card number]",
-    "iban": "[IBAN]",
-    "key": "[key]",
-    "email": "[e-mail]",
-}
 LONGEST_TEXT: Final = 100_000
 
 _GAP: Final = r"[ \u00a0.\-]?"
 _CARD: Final = re.compile(rf"(?<![\d])\d(?:{_GAP}\d){{12,18}}(?!\d)")
-_IBAN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}[ ]?\d{2}(?:[ ]?[A-Z0-9]){11,30}(?![A-Za-z0-9])")
+IBAN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}[ ]?\d{2}(?:[ ]?[A-Z0-9]){11,30}(?![A-Za-z0-9])")
 _KEY: Final = re.compile(
     r"(?<![A-Za-z0-9])(?:"
     r"sk-[A-Za-z0-9_\-]{16,}"  # OpenAI, Anthropic and those that follow them
@@ -35,13 +30,13 @@ _KEY: Final = re.compile(
     r"|xox[abeoprs]-[A-Za-z0-9\-]{10,}|xapp-[A-Za-z0-9\-]{10,}"
     r"|[rs]k_(?:live|test)_[A-Za-z0-9]{16,}"
     r"|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_\-]{30,}"
-    r"|eyJ[A-Za-z0-9_\-]{8,}\.eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}"
+    r"|eyJ[A-Za-z0-9_\-]{17,}(?:\.[A-Za-z0-9_\-]+){0,4}"  # also the beginning alone, or where reading lost a dot
     r")"
 )
 _PEM: Final = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|\Z)", re.DOTALL
 )
-_EMAIL: Final = re.compile(r"(?<![\w.+\-])[\w.+\-]{1,64}@(?:[\w\-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w])")
+EMAIL: Final = re.compile(r"(?<![\w.+\-])[\w.+\-]{1,64}@(?:[\w\-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +64,11 @@ def find_secrets(text: str, *, email: bool = False) -> tuple[Secret, ...]:
     searches: list[tuple[Kind, re.Pattern[str], Callable[[str], int]]] = [
         ("key", _PEM, len),
         ("key", _KEY, len),
-        ("iban", _IBAN, _iban_length),
+        ("iban", IBAN, iban_length),
         ("card", _CARD, _card_length),
     ]
     if email:
-        searches.append(("email", _EMAIL, len))
+        searches.append(("email", EMAIL, len))
     found: list[Secret] = []
     for kind, pattern, length_of in searches:
         for match in pattern.finditer(text[:LONGEST_TEXT]):
@@ -82,16 +77,6 @@ def find_secrets(text: str, *, email: bool = False) -> tuple[Secret, ...]:
             if length and not any(new.start < old.end and old.start < new.end for old in found):
                 found.append(new)
     return tuple(sorted(found, key=lambda secret: secret.start))
-
-
-def scrub(text: str, *, email: bool = False) -> str:
-    """The text with a word in place of everything that has the shape of a secret."""
-    parts: list[str] = []
-    place = 0
-    for secret in find_secrets(text, email=email):
-        parts += [text[place : secret.start], REPLACEMENT[secret.kind]]
-        place = secret.end
-    return "".join([*parts, text[place:]])
 
 
 def is_card_number(digits: str) -> bool:
@@ -114,8 +99,8 @@ def _card_length(text: str) -> int:
     return len(text) if is_card_number(digits) else 0
 
 
-def _iban_length(text: str) -> int:
-    """The longest beginning that is an IBAN: a word in capitals may follow it."""
+def iban_length(text: str) -> int:
+    """The length of the longest beginning that is an IBAN, 0 where there is none: a word in capitals may follow it."""
     for end in range(len(text), 14, -1):
         if text[end - 1] != " " and is_iban(text[:end].replace(" ", "")):
             return end

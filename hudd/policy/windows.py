@@ -1,8 +1,4 @@
-"""Which windows must not be seen: patterns, and what is known of private browsing and of meetings. Pure.
-
-A title is all that a window system tells of a page. Firefox, its relatives, Edge, Vivaldi and Opera write into it that
-a window is private. Chromium and Chrome do not: of them only the page that a new private tab shows can be known.
-"""
+"""Which windows must not be seen: the patterns of the settings, and those of ``policy.browsers``. Pure."""
 
 from __future__ import annotations
 
@@ -12,54 +8,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from hudd.config.settings import PrivacySettings
+from hudd.policy.browsers import BROWSERS, PRIVATE_TITLES, SHARING_APPS, SHARING_TITLES
 from hudd.policy.facts import Reason
 from hudd.screen.source import Rect, Window
 
 Match = Callable[[str], bool]
 
-LONGEST_TEXT: Final = 1024
-"""Of a title or a name, in characters; a program may set a title of megabytes."""
+LONGEST_TEXT: Final = 16_384
+"""Of the beginning of a title or a name, and of its end, in characters; a program may set a title of megabytes."""
+_PIECE: Final = 1024
+"""So much is searched at once, because some expressions take the square of the length; pieces overlap by half."""
 
-PRIVATE_TITLES: Final = (
-    # Firefox, LibreWolf, Tor Browser, Mullvad: words after the name of the browser, which stands last.
-    r"(?:^|[\u2014\u2013-] )[^\u2014\u2013]*\bPrivate Browsing\)?$",
-    r"(?:^|[\u2014\u2013-] )[^\u2014\u2013]*\b(?:Privater Modus|Navigation privée|Privénavigatie)\b[^\u2014\u2013]*$",
-    r"(?:^|[\u2014\u2013-] )[^\u2014\u2013]*\b(?:Navegación privada|Navegação privativa)\b[^\u2014\u2013]*$",
-    r"(?:^|[\u2014\u2013-] )[^\u2014\u2013]*\bNavigazione anonima\b[^\u2014\u2013]*$",
-    # Edge, Vivaldi, Opera, Epiphany.
-    r"\[InPrivate\]|\bInPrivate [-\u2014\u2013] Microsoft",
-    r"\[(?:Private|Incognito)\]|\((?:Private|Incognito)\)$",
-    # Chromium, Chrome, Brave: the first page of such a window only.
-    r"^New Incognito Tab\b|^New Private Tab\b|^Neuer Inkognito-Tab\b|^Nouvel onglet de navigation privée\b",
-)
-"""Titles of private windows in the words of the browsers' English builds, and of some others."""
 
-SHARING_TITLES: Final = (
-    r"\bis sharing (?:your screen|a window|a tab)\b",  # Chromium and what is made of it
-    r"\bSharing Indicator\b",  # Firefox
-    r"^Sharing control bar\b",  # Teams
-    r"^(?:as_toolbar|zoom_linux_float_video_window|You are screen sharing)",  # Zoom
-)
-SHARING_APPS: Final = ("as_toolbar",)
-
-BROWSERS: Final = (
-    "firefox",
-    "librewolf",
-    "tor browser",
-    "mullvad",
-    "chromium",
-    "chrome",
-    "brave",
-    "edge",
-    "vivaldi",
-    "opera",
-    "epiphany",
-    "falkon",
-    "konqueror",
-    "qutebrowser",
-    "safari",
-    "zen",
-)
+TITLE_BARS: Final = "i3-frame"
+"""The class of windows into which i3 writes the titles of tabs and stacks, right above their windows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +61,7 @@ def compile_pattern(pattern: str, *, whole: bool = False) -> Match:
         expression = re.compile(f"^{words}$" if whole else words, re.IGNORECASE | re.DOTALL)
     if expression.search(""):
         raise ValueError("matches every window")
-    return lambda text: expression.search(text[:LONGEST_TEXT]) is not None
+    return lambda text: any(expression.search(text, start, end) for start, end in _pieces(len(text)))
 
 
 def pattern_problem(pattern: str) -> str:
@@ -135,11 +97,12 @@ class WindowRules:
         """Whether the person named windows, so that a desktop that hides them must be told of."""
         return bool(self._apps or self._titles or self._addresses)
 
-    def judge(self, windows: Iterable[Window]) -> tuple[Finding, ...]:
-        """The windows that must not be seen, covered by others or not."""
+    def judge(self, windows: Sequence[Window]) -> tuple[Finding, ...]:
+        """The windows that must not be seen, covered by others or not, with what their programs show beside them."""
+        told: list[tuple[Window, Reason | None]] = [(window, self._reason(window)) for window in windows]
         findings: list[Finding] = []
-        for window in windows:
-            reason = self._reason(window)
+        for window, own in told:
+            reason = own or _reason_beside(window, told)
             if reason is not None:
                 findings.append(Finding(window.id, reason, window.rect))
         return tuple(findings)
@@ -150,7 +113,7 @@ class WindowRules:
             return "excluded"
         if self._addresses and is_browser(window) and _any(self._addresses, title):
             return "excluded"
-        if _any(self._private, title) and is_browser(window):
+        if self._private and is_browser(window) and _any(self._private, title):
             return "private_window"
         if self._sharing and (app.lower() in SHARING_APPS or _any(self._sharing, title)):
             return "sharing"
@@ -159,8 +122,8 @@ class WindowRules:
 
 def is_browser(window: Window) -> bool:
     """Whether a window is a browser's, by its class; without a class, by its title."""
-    told = (window.app or window.title[:LONGEST_TEXT]).lower()
-    return any(name in told for name in BROWSERS)
+    told = window.app or f"{window.title[:LONGEST_TEXT]} {window.title[-LONGEST_TEXT:]}"
+    return any(name in told.lower() for name in BROWSERS)
 
 
 def reasons_of(findings: Sequence[Finding], *, mask: bool) -> frozenset[Reason]:
@@ -168,9 +131,44 @@ def reasons_of(findings: Sequence[Finding], *, mask: bool) -> frozenset[Reason]:
     return frozenset(f.reason for f in findings if f.reason == "sharing" or not mask or f.rect is None)
 
 
+def place_of_focus(windows: Sequence[Window]) -> tuple[Rect, tuple[Rect, ...]] | str:
+    """Where the focused window is and what lies over it, or one sentence that says why that cannot be told.
+
+    Args:
+        windows: The topmost last.
+    """
+    for index, window in enumerate(windows):
+        if window.focused:
+            if window.rect is None:
+                return "Where the focused window is on the picture is not told here; set [privacy] strict = false."
+            return window.rect, tuple(other.rect for other in windows[index + 1 :] if other.rect is not None)
+    return "No window has the focus; click into one, or set [privacy] strict = false."
+
+
 def hidden_rects(findings: Sequence[Finding]) -> tuple[Rect, ...]:
     """What is painted over, whole, whatever covers it."""
     return tuple(f.rect for f in findings if f.rect is not None and f.reason != "sharing")
+
+
+def _reason_beside(window: Window, told: Iterable[tuple[Window, Reason | None]]) -> Reason | None:
+    """Why a window must not be seen that shows something of another."""
+    for other, reason in told:
+        if reason in ("excluded", "private_window") and _is_beside(window, other):
+            return reason
+    return None
+
+
+def _is_beside(window: Window, hidden: Window) -> bool:
+    """Whether a window shows something of a hidden one: a pop-up of its program, or its title."""
+    if window.popup and window.app and window.app == hidden.app:
+        return True
+    if window.popup and window.pid is not None and window.pid == hidden.pid:
+        return True
+    if window.app != TITLE_BARS or window.rect is None or hidden.rect is None:
+        return False
+    (left, top, width, height), (hidden_left, hidden_top, hidden_width, _) = window.rect, hidden.rect
+    ends_there = abs(top + height - hidden_top) <= 2
+    return ends_there and left < hidden_left + hidden_width and hidden_left < left + width
 
 
 def _address(pattern: str) -> str:
@@ -184,6 +182,15 @@ def _known(expression: str) -> Match:
 
 def _all(patterns: Iterable[str], *, whole: bool = False) -> list[Match]:
     return [compile_pattern(one, whole=whole) for one in patterns]
+
+
+def _pieces(length: int) -> Sequence[tuple[int, int]]:
+    """What is searched of a text of a length: whatever is shorter than half a piece is found wherever it stands."""
+    if length <= _PIECE:
+        return ((0, length),)
+    begin = range(0, min(length, LONGEST_TEXT) - _PIECE + 1, _PIECE // 2)
+    end = range(max(LONGEST_TEXT - _PIECE, length - LONGEST_TEXT), length - _PIECE, _PIECE // 2)
+    return [(start, start + _PIECE) for start in (*begin, *end, length - _PIECE)]
 
 
 def _any(matches: Sequence[Match], text: str) -> bool:

@@ -21,6 +21,7 @@ _TEN_BITS: Final = {0x30335258, 0x30335241}
 """XR30 and AR30: ten bits each, blue lowest."""
 _TEN_BITS_SWAPPED: Final = {0x30334258, 0x30334241}
 """XB30 and AB30."""
+_OTHER: Final = 'Choose another [screen] source ("grim", "portal"), and report this: hudctl bugreport.'
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,11 @@ def arranged(raw: Raw) -> tuple[bytes, int, int]:
         CaptureError: The format is not known, or there are too few bytes.
     """
     if raw.stride < raw.width * 4 or raw.stride % 4 or len(raw.data) < raw.stride * raw.height:
-        raise CaptureError(f"A frame of {raw.width}x{raw.height} came with too few bytes.")
+        raise CaptureError(f"A frame of {raw.width}x{raw.height} came with too few bytes.", hint=_OTHER)
     if raw.code not in _AS_IS | _SWAPPED | _TEN_BITS | _TEN_BITS_SWAPPED:
-        raise CaptureError(f"The compositor gives pixels in a format that hudd does not know ({raw.code:#x}).")
+        raise CaptureError(
+            f"The compositor gives pixels in a format that hudd does not know ({raw.code:#x}).", hint=_OTHER
+        )
     turned = raw.transform or raw.upside_down
     if raw.code in _AS_IS and not turned and raw.stride == raw.width * 4:
         return raw.data, raw.width, raw.height
@@ -80,9 +83,9 @@ def cut_out(shot: Shot, source: Source) -> Shot:
     y0 = max(0, round((wanted_top - top) * y_scale))
     y1 = min(shot.height, round((wanted_top + wanted_height - top) * y_scale))
     if x1 <= x0 or y1 <= y0:
-        raise CaptureError(f"The {source.kind} lies outside of the screen.")
+        raise CaptureError(f"The {source.kind} lies outside of the screen.", hint="Choose a part of a monitor.")
     if len(shot.pixels) < shot.width * shot.height * 4:
-        raise CaptureError(f"The frame of {shot.source.name} has too few bytes.")
+        raise CaptureError(f"The frame of {shot.source.name} has too few bytes.", hint=_OTHER)
     pixels: Any = np.frombuffer(shot.pixels, dtype="<u4", count=shot.width * shot.height)
     part = pixels.reshape(shot.height, shot.width)[y0:y1, x0:x1]
     return replace(shot, source=source, pixels=part.tobytes(), width=x1 - x0, height=y1 - y0)

@@ -34,12 +34,14 @@ class Probe:
         ok: Whether a frame came, and showed something.
         sentence: What came, or why none did.
         remedy: What helps; '' when nothing is wrong, or nothing does.
+        blank: The monitors whose frames show nothing, when others show something.
     """
 
     name: str
     ok: bool
     sentence: str
     remedy: str = ""
+    blank: tuple[str, ...] = ()
 
 
 def open_screen(
@@ -122,11 +124,11 @@ def _probe(
         return Probe(settings.source, False, error.message, error.hint)
     try:
         told: list[str] = []
-        blank = 0
+        blank: list[str] = []
         for source in screen.sources():
             shot = screen.grab(source, epoch=0, captured_at=clock.wall())
             colour = check(shot)
-            blank += bool(colour)
+            blank += [source.name] if colour else []
             told.append(f"{source.name} {shot.width}x{shot.height} in {shot.grab_ms:.0f} ms{colour and f', {colour}'}")
         status = screen.status()
     except HuddError as error:
@@ -135,12 +137,12 @@ def _probe(
         screen.close()
     changes = "told of changes" if status.damage else "changes are found by polling"
     sentence = f"{status.backend}: {', '.join(told)}, {changes}."
-    if blank == len(told):
-        return Probe(settings.source, False, f"{status.backend}: {', '.join(told)}: {ONE_COLOUR}", _UNIFORM_REMEDY)
-    return Probe(settings.source, True, f"{sentence} {status.degraded}".strip())
+    if len(blank) == len(told):
+        return Probe(settings.source, False, f"{status.backend}: {', '.join(told)}: {ONE_COLOUR}", UNIFORM_REMEDY)
+    return Probe(settings.source, True, f"{sentence} {status.degraded}".strip(), blank=tuple(blank))
 
 
-_UNIFORM_REMEDY: Final = "Unlock or switch on the screen, or permit the capture, and ask again."
+UNIFORM_REMEDY: Final = "Unlock or switch on the screen, or permit the capture, and ask again."
 
 
 def _names(environ: Mapping[str, str]) -> tuple[str, ...]:

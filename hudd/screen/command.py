@@ -74,7 +74,9 @@ class CommandScreen:
         return None
 
     def windows(self) -> tuple[Window, ...]:
-        raise CaptureError("A program that prints pictures tells of no windows.")
+        raise CaptureError(
+            "A program that prints pictures tells of no windows.", hint="Use --monitor or --region instead."
+        )
 
     def status(self) -> ScreenStatus:
         return ScreenStatus(f"command {self._words[0]}", "", damage=False)
@@ -88,6 +90,7 @@ class CommandScreen:
         try:
             pixels, width, height = decode_picture(data, f"What {self._words[0]} printed")
         except PictureError as error:
-            raise CaptureError(error.message) from error
+            raise CaptureError(error.message, hint=error.hint) from error
         source = Source("monitor", NAME, (0, 0, width, height))
-        return Shot(source, pixels, width, height, captured_at, epoch, (self._clock.monotonic() - started) * 1000.0)
+        grab_ms = (self._clock.monotonic() - started) * 1000.0
+        return Shot(source, pixels, width, height, captured_at, epoch, grab_ms, placed=False)

@@ -131,7 +131,8 @@ def _jumps(shot: Shot, columns: int, rows: int) -> npt.NDArray[np.int16]:
     """For each row and stripe the number of jumps; both padded to whole tiles with none."""
     if shot.width < 1 or shot.height < 1 or len(shot.pixels) != shot.width * shot.height * 4:
         raise CaptureError(
-            f"The frame of {shot.source.name} has {len(shot.pixels)} bytes instead of {shot.width}x{shot.height}x4."
+            f"The frame of {shot.source.name} has {len(shot.pixels)} bytes instead of {shot.width}x{shot.height}x4.",
+            hint="Look again; when it stays, report it: hudctl bugreport.",
         )
     pixels = np.frombuffer(shot.pixels, dtype=np.uint8).reshape(shot.height, shot.width, 4)
     counts = np.zeros((rows * TILE_HEIGHT_PX, columns), dtype=np.int16)

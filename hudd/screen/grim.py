@@ -68,14 +68,14 @@ class GrimScreen:
         monitor = source if source.kind == "monitor" else source_around(source, self._all())
         found = self._globals.sources().get(monitor.name)
         if found is None:
-            raise CaptureError(f"The monitor {monitor.name} was unplugged.")
+            raise CaptureError(f"The monitor {monitor.name} was unplugged.", hint="Plug it in, or name another one.")
         pointer = ["-c"] if self._settings.cursor else []
         words = ["grim", *pointer, "-t", "ppm", "-o", found[1].name, "-"]
         try:
             data = picture_of(words, self._environ, timeout_s=_TIMEOUT_S, what="grim")
             pixels, width, height = decode_picture(data, "What grim printed")
         except PictureError as error:
-            raise CaptureError(error.message) from error
+            raise CaptureError(error.message, hint=error.hint) from error
         shot = Shot(monitor, pixels, width, height, captured_at, epoch, (self._clock.monotonic() - started) * 1000.0)
         return shot if monitor is source else cut_out(shot, source)
 
@@ -89,7 +89,7 @@ class GrimScreen:
         return None
 
     def windows(self) -> tuple[Window, ...]:
-        raise CaptureError("grim tells of no windows.")
+        raise CaptureError("grim tells of no windows.", hint="Use --monitor or --region instead.")
 
     def status(self) -> ScreenStatus:
         return ScreenStatus("grim", _POLLED, damage=False)

@@ -31,8 +31,14 @@ def paint_over(shot: Shot, rects: Sequence[Rect]) -> Shot:
     return replace(shot, pixels=pixels, masked=shot.masked + len(boxes))
 
 
-def keep_only(shot: Shot, rect: Rect) -> Shot:
-    """The frame with everything outside of one rectangle of the desktop painted over."""
+def keep_only(shot: Shot, rect: Rect, *, over: Sequence[Rect] = ()) -> Shot:
+    """The frame with everything outside of one rectangle of the desktop painted over, and what lies over it, too.
+
+    Args:
+        shot: The frame; it is copied, never changed.
+        rect: What is kept.
+        over: What is painted over within it.
+    """
     pixels = bytearray(COLOUR * (shot.width * shot.height))
     box = _box(shot, rect, outwards=False)
     if box is not None:
@@ -40,7 +46,11 @@ def keep_only(shot: Shot, rect: Rect) -> Shot:
         for row in range(top, bottom):
             start, end = 4 * (row * shot.width + left), 4 * (row * shot.width + right)
             pixels[start:end] = shot.pixels[start:end]
-    return replace(shot, pixels=pixels)
+    for above in over:
+        box = _box(shot, above)
+        if box is not None:
+            _fill(pixels, shot.width, box)
+    return replace(shot, pixels=pixels, veiled=True)
 
 
 def _box(shot: Shot, rect: Rect, *, outwards: bool = True) -> tuple[int, int, int, int] | None:

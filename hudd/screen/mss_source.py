@@ -112,7 +112,10 @@ class MssScreen:
 
     def windows(self) -> tuple[Window, ...]:
         if self._watch is None:
-            raise CaptureError("This window system does not tell hudd which windows there are.")
+            raise CaptureError(
+                "This window system does not tell hudd which windows there are.",
+                hint="Use --monitor or --region instead.",
+            )
         return self._watch.windows()
 
     def status(self) -> ScreenStatus:
@@ -223,7 +226,9 @@ class MssScreen:
         part = visible_part(source.rect, self._sources)
         if part is None:
             there = ", ".join(f"{s.name} {s.rect[2]}x{s.rect[3]} at {s.rect[0]},{s.rect[1]}" for s in self._sources)
-            raise CaptureError(f"The {source.kind} lies outside of the screen (monitors: {there}).")
+            raise CaptureError(
+                f"The {source.kind} lies outside of the screen (monitors: {there}).", hint="Choose a part of a monitor."
+            )
         return replace(source, rect=part)
 
     def _explain(self, error: Exception, source: Source) -> CaptureError:
@@ -233,8 +238,11 @@ class MssScreen:
         except NoDisplayError as gone:
             return gone
         if source.kind == "monitor" and source not in self._sources:
-            return CaptureError(f"The monitor {source.name} changed while it was read; the next look sees it.")
-        return CaptureError(f"The {source.kind} {source.name} could not be read: {_plain(error)}.")
+            return CaptureError(f"The monitor {source.name} changed while it was read.", hint="The next look sees it.")
+        return CaptureError(
+            f"The {source.kind} {source.name} could not be read: {_plain(error)}.",
+            hint="Look again; when it stays, report it: hudctl bugreport.",
+        )
 
 
 def _named(monitors: list[dict[str, Any]], names: Mapping[Rect, str]) -> tuple[Source, ...]:

@@ -77,12 +77,16 @@ def _decode(file: Path | io.BytesIO, name: str) -> tuple[bytes, int, int]:
     try:
         with Image.open(file, formats=_FORMATS) as picture:
             if picture.width * picture.height > _MOST_PIXELS:
-                raise PictureError(f"{name} has {picture.width}x{picture.height} pixels, which is too large.")
+                raise PictureError(
+                    f"{name} has {picture.width}x{picture.height} pixels, which is too large.", hint="Make it smaller."
+                )
             rgb = picture.convert("RGB")
     except (OSError, UnidentifiedImageError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         # Pillow reports broken files by all of these. Its words name the object in memory, which says nothing.
         why = "the format is not known" if isinstance(error, UnidentifiedImageError) else str(error)
-        raise PictureError(f"{name} is no picture that can be read ({why}).") from error
+        raise PictureError(
+            f"{name} is no picture that can be read ({why}).", hint="Make it a PNG, JPEG or PPM."
+        ) from error
     return rgb.tobytes("raw", "BGRX"), rgb.width, rgb.height
 
 
@@ -142,7 +146,7 @@ class PictureFolder:
         return None
 
     def windows(self) -> tuple[Window, ...]:
-        raise CaptureError("Pictures have no windows.")
+        raise CaptureError("Pictures have no windows.", hint="Use --monitor or --region instead.")
 
     def status(self) -> ScreenStatus:
         return ScreenStatus(f"pictures in {self._directory}", "", damage=False)

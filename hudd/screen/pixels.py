@@ -264,7 +264,8 @@ def _png(picture: Image.Image, *, palette: bool) -> bytes:
 def _frame(shot: Shot) -> npt.NDArray[np.uint32]:
     if shot.width < 1 or shot.height < 1 or len(shot.pixels) != shot.width * shot.height * 4:
         raise CaptureError(
-            f"The frame of {shot.source.name} has {len(shot.pixels)} bytes instead of {shot.width}x{shot.height}x4."
+            f"The frame of {shot.source.name} has {len(shot.pixels)} bytes instead of {shot.width}x{shot.height}x4.",
+            hint="Look again; when it stays, report it: hudctl bugreport.",
         )
     return np.frombuffer(shot.pixels, dtype="<u4").reshape(shot.height, shot.width)
 

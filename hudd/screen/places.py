@@ -35,7 +35,10 @@ def wanted_sources(wanted: Sequence[str], there: Sequence[Source]) -> tuple[Sour
     """
     found = tuple(source for source in there if not wanted or source.name in wanted)
     if not found:
-        raise NoDisplayError(f"No wanted monitor is connected: {these(wanted, there)}")
+        raise NoDisplayError(
+            f"No wanted monitor is connected: {these(wanted, there)}",
+            hint="Connect one, or correct [screen] monitors.",
+        )
     return found
 
 
@@ -74,8 +77,12 @@ def source_around(part: Source, there: Sequence[Source]) -> Source:
         return met[0]
     names = ", ".join(source.name for source in met or there)
     if not met:
-        raise CaptureError(f"The {part.kind} lies outside of the screen (monitors: {names}).")
-    raise CaptureError(f"The {part.kind} lies on several monitors ({names}); choose one that lies on a single one.")
+        raise CaptureError(
+            f"The {part.kind} lies outside of the screen (monitors: {names}).", hint="Choose a part of a monitor."
+        )
+    raise CaptureError(
+        f"The {part.kind} lies on several monitors ({names}).", hint="Choose one that lies on a single one."
+    )
 
 
 def find_window(windows: Sequence[Window], wanted: str) -> Window:
@@ -97,7 +104,9 @@ def find_window(windows: Sequence[Window], wanted: str) -> Window:
     named = [window for window in windows if wanted.casefold() in window.title.casefold()]
     if not named:
         titles = ", ".join(f'"{window.title}"' for window in reversed(windows) if window.title)
-        raise CaptureError(f'No shown window is called "{wanted}" (there are: {titles or "none"}).')
+        raise CaptureError(
+            f'No shown window is called "{wanted}" (there are: {titles or "none"}).', hint="Name a part of a title."
+        )
     return max(enumerate(named), key=lambda place: (place[1].focused, place[0]))[1]
 
 

@@ -23,6 +23,7 @@ from hudd.wire.messages import topic_source
 
 WHOLE: Final = "desktop"
 """The one source of single screenshots, which show all monitors."""
+_ASKS_AGAIN: Final = "hudd asks the portal for another one."
 
 
 class Portal(Protocol):
@@ -73,6 +74,7 @@ class PortalScreen:
         self._portal = portal
         self._clock = clock
         self._pipes: dict[str, tuple[Source, FramePipe]] = {}
+        self._unplaced: set[str] = set()
         self._told: Told | None = None
         self._why_screenshots = ""
         self._whole: Source | None = None
@@ -96,8 +98,12 @@ class PortalScreen:
             raise
 
     def sources(self) -> tuple[Source, ...]:
-        if self._told is not None and (self._portal.cast_ended() or not self._all()):
-            raise NoDisplayError("The ScreenCast was ended.", hint="hudd asks the portal for another one.")
+        if self._told is not None:
+            if self._portal.cast_ended():
+                raise NoDisplayError("The ScreenCast was ended.", hint=_ASKS_AGAIN)
+            ended = sorted(name for name, (_, pipe) in self._pipes.items() if pipe.ended)
+            if ended:  # a monitor was unplugged or has another size: only a new ScreenCast shows what there is now
+                raise NoDisplayError(f"The ScreenCast of {' and '.join(ended)} ended.", hint=_ASKS_AGAIN)
         return wanted_sources(self._settings.monitors, self._all())
 
     def grab(self, source: Source, *, epoch: int, captured_at: float) -> Shot:
@@ -112,8 +118,8 @@ class PortalScreen:
         monitor = source if source.kind == "monitor" else source_around(source, self._all())
         held = self._pipes.get(monitor.name)
         if held is None:
-            raise CaptureError(f"The monitor {monitor.name} was unplugged.")
-        frame = held[1].newest()
+            raise CaptureError(f"The monitor {monitor.name} was unplugged.", hint="Plug it in, or name another one.")
+        frame = held[1].newest(epoch=epoch)
         shot = Shot(
             monitor,
             frame.data,
@@ -122,6 +128,7 @@ class PortalScreen:
             captured_at,
             epoch,
             (self._clock.monotonic() - started) * 1000.0,
+            placed=monitor.name not in self._unplaced,
         )
         return shot if monitor is source else cut_out(shot, source)
 
@@ -138,7 +145,9 @@ class PortalScreen:
         return None
 
     def windows(self) -> tuple[Window, ...]:
-        raise CaptureError("The desktop portal does not tell which windows there are.")
+        raise CaptureError(
+            "The desktop portal does not tell which windows there are.", hint="Use --monitor or --region instead."
+        )
 
     def status(self) -> ScreenStatus:
         way = "screenshots" if self._whole is not None else "ScreenCast"
@@ -155,7 +164,7 @@ class PortalScreen:
     def _all(self) -> tuple[Source, ...]:
         if self._whole is not None:
             return (self._whole,)
-        return tuple(source for source, pipe in self._pipes.values() if not pipe.ended)
+        return tuple(source for source, _ in self._pipes.values())
 
     def _open_cast(self) -> None:
         pipewire_command(0, 0)  # without GStreamer nobody needs to be asked
@@ -169,16 +178,20 @@ class PortalScreen:
         for name, (source, pipe) in list(self._pipes.items()):
             frame = pipe.newest()
             if not source.rect[2]:
+                self._unplaced.add(name)
                 rect = (source.rect[0], source.rect[1], frame.width, frame.height)
                 self._pipes[name] = (Source("monitor", name, rect), pipe)
         if not self._pipes:
-            raise CaptureError("The ScreenCast has no monitor in it.")
+            raise CaptureError(
+                "The ScreenCast has no monitor in it.", hint="Choose at least one when the desktop asks."
+            )
 
     def _screenshot(self, epoch: int, captured_at: float) -> Shot:
         started = self._clock.monotonic()
         try:
             pixels, width, height = decode_picture(self._portal.screenshot(), "What the portal wrote")
         except PictureError as error:
-            raise CaptureError(error.message) from error
+            raise CaptureError(error.message, hint=error.hint) from error
         source = Source("monitor", WHOLE, (0, 0, width, height))
-        return Shot(source, pixels, width, height, captured_at, epoch, (self._clock.monotonic() - started) * 1000.0)
+        grab_ms = (self._clock.monotonic() - started) * 1000.0
+        return Shot(source, pixels, width, height, captured_at, epoch, grab_ms, placed=False)  # or how it is scaled

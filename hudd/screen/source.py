@@ -13,6 +13,9 @@ Rect = tuple[int, int, int, int]
 
 ONE_COLOUR = "the screen is one colour: locked, off, or capture is not permitted."
 """What is said of a frame that shows nothing; it is never taken for a screen."""
+ALL_HIDDEN = "all of it is painted over, because [privacy] hides the windows there."
+NOT_FOCUSED = "all of it is painted over, because [privacy] strict keeps only the focused window, which is elsewhere."
+"""What is said of a frame of which nothing was left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Window:
         pid: The process that says it owns it; None when it does not say.
         rect: Where it is on the desktop, frame included; None where the window system does not tell (Wayland).
         focused: Whether it has the keyboard.
+        popup: Whether it may belong to another window of its program: a menu, a dialogue, on sway whatever floats.
     """
 
     id: str
@@ -34,6 +38,7 @@ class Window:
     pid: int | None = None
     rect: Rect | None = None
     focused: bool = False
+    popup: bool = False
 
 
 @dataclass(frozen=True, slots=True)

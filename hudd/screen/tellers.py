@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 from collections.abc import Mapping
 from typing import Final, Protocol
 
@@ -31,6 +32,12 @@ HIDDEN: Final = (
     "that share the screen, cannot be known. Lock, session, sleep and pause count."
 )
 XWAYLAND: Final = "Only windows of X11 are known; those of Wayland are hidden by design."
+
+
+MACOS: Final = (
+    "hudd does not know the windows of macOS: excluded and private windows, and meetings that share the screen, cannot "
+    "be known. Lock, session and pause count."
+)
 
 
 class WindowTeller(Protocol):
@@ -95,7 +102,10 @@ class SwayTeller:
             self._socket.setblocking(False)
         except OSError as error:
             self._socket.close()
-            raise NoDisplayError(f"sway does not answer at {path} ({error}).") from error
+            raise NoDisplayError(
+                f"sway does not answer at {path} ({error}).",
+                hint="Check SWAYSOCK; after a restart of sway, restart hudd.",
+            ) from error
         except CaptureError:
             self._socket.close()
             raise
@@ -116,11 +126,11 @@ class SwayTeller:
         except BlockingIOError:
             return changed
         except OSError as error:
-            raise NoDisplayError(f"sway is gone ({error}).") from error
-        raise NoDisplayError("sway is gone.")
+            raise NoDisplayError(f"sway is gone ({error}).", hint="hudd goes on when it is back.") from error
+        raise NoDisplayError("sway is gone.", hint="hudd goes on when it is back.")
 
     def windows(self) -> tuple[Window, ...]:
-        return sway_windows(self._path)
+        return sway_windows(self._path, tabs=True)
 
     def close(self) -> None:
         self._socket.close()
@@ -164,6 +174,8 @@ def open_teller(source: str, environ: Mapping[str, str]) -> WindowTeller | str:
     """
     if source.startswith("pictures:"):
         return "Pictures of a folder are shown, so no windows are asked about."
+    if sys.platform == "darwin":
+        return MACOS
     if environ.get("WAYLAND_DISPLAY") and source != "mss":
         return _wayland(environ)
     display = environ.get("DISPLAY", "")

@@ -71,7 +71,7 @@ class WaylandScreen:
         monitor = source if source.kind == "monitor" else source_around(source, self._all())
         found = self._globals.sources().get(monitor.name)
         if found is None:
-            raise CaptureError(f"The monitor {monitor.name} was unplugged.")
+            raise CaptureError(f"The monitor {monitor.name} was unplugged.", hint="Plug it in, or name another one.")
         pixels, width, height = arranged(self._copy(monitor.name, found[1]))
         shot = Shot(monitor, pixels, width, height, captured_at, epoch, (self._clock.monotonic() - started) * 1000.0)
         return shot if monitor is source else cut_out(shot, source)
@@ -89,7 +89,10 @@ class WaylandScreen:
         if self._sway:
             return sway_windows(self._sway)
         if self._watch is None or not self._watch.tells_windows:
-            raise CaptureError("This Wayland compositor does not tell which windows there are.")
+            raise CaptureError(
+                "This Wayland compositor does not tell which windows there are.",
+                hint="Use --monitor or --region instead.",
+            )
         return self._watch.windows()
 
     def status(self) -> ScreenStatus:
@@ -114,7 +117,9 @@ class WaylandScreen:
         frame.close()
         if not in_time or frame.failed or frame.layout is None:
             why = "refused a frame" if in_time else f"gave no frame within {_FRAME_S:g} s"
-            raise CaptureError(f"The monitor {name} {why}; it may be switched off.")
+            raise CaptureError(
+                f"The monitor {name} {why}.", hint="Switch it on if it is off; otherwise update the compositor."
+            )
         layout = frame.layout
         data = self._buffers[output].read()
         return Raw(data, layout.code, layout.width, layout.height, layout.stride, output.transform, frame.upside_down)

@@ -1,4 +1,4 @@
-"""What a Wayland compositor offers that matters here: its outputs, shared memory, screencopy, the list of windows.
+"""What a Wayland compositor offers that matters here: outputs, shared memory, screencopy, windows, idle time.
 
 Protocols: wayland (wl_registry, wl_output, wl_shm), xdg-output-unstable-v1, wlr-screencopy-unstable-v1,
 wlr-foreign-toplevel-management-unstable-v1; opcodes are the places of requests and events in their XML.
@@ -22,7 +22,10 @@ OUTPUT: Final = "wl_output"
 XDG_OUTPUT: Final = "zxdg_output_manager_v1"
 SCREENCOPY: Final = "zwlr_screencopy_manager_v1"
 TOPLEVELS: Final = "zwlr_foreign_toplevel_manager_v1"
-_NEWEST: Final = {SHM: 1, OUTPUT: 4, XDG_OUTPUT: 3, SCREENCOPY: 3, TOPLEVELS: 3}
+SEAT: Final = "wl_seat"
+IDLE: Final = "ext_idle_notifier_v1"
+KDE_IDLE: Final = "org_kde_kwin_idle"
+_NEWEST: Final = {SHM: 1, OUTPUT: 4, XDG_OUTPUT: 3, SCREENCOPY: 3, TOPLEVELS: 3, SEAT: 1, IDLE: 1, KDE_IDLE: 1}
 """The newest version of each interface that is understood here."""
 
 _GET_REGISTRY: Final = 1

@@ -63,7 +63,10 @@ class Arguments:
 
     def _take(self, size: int) -> memoryview:
         if size > len(self._data) - self._at:
-            raise NoDisplayError("The Wayland display sent an event that cannot be read.")
+            raise NoDisplayError(
+                "The Wayland display sent an event that cannot be read.",
+                hint="Look again; when it stays, report it: hudctl bugreport.",
+            )
         self._at += size
         return self._data[self._at - size : self._at]
 
@@ -224,7 +227,10 @@ class WaylandWire:
             number, word = _HEADER.unpack_from(buffer, at)
             size, opcode = word >> 16, word & 0xFFFF
             if size < _HEADER.size:
-                raise NoDisplayError(f"The Wayland display {self._path} sent an event that cannot be read.")
+                raise NoDisplayError(
+                    f"The Wayland display {self._path} sent an event that cannot be read.",
+                    hint="Look again; when it stays, report it: hudctl bugreport.",
+                )
             if len(buffer) - at < size:
                 break
             handler = self._handlers.get(number)
@@ -241,7 +247,10 @@ class WaylandWire:
         elif opcode == _ERROR:
             arguments.uint()
             code, message = arguments.uint(), arguments.string()
-            raise NoDisplayError(f"The Wayland display {self._path} refused a request ({code}: {message}).")
+            raise NoDisplayError(
+                f"The Wayland display {self._path} refused a request ({code}: {message}).",
+                hint="Look again; when it stays, report it: hudctl bugreport.",
+            )
 
 
 def _ignore(opcode: int, arguments: Arguments) -> None:

@@ -24,6 +24,21 @@ _MOST_PARENTS: Final = 8
 _MOST_WINDOWS: Final = 2000
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a window is.
+
+    Attributes:
+        number: Of the window.
+        rect: Of its frame.
+        managed: Whether a window manager takes care of it; no menu or other pop-up is.
+    """
+
+    number: int
+    rect: Rect
+    managed: bool
+
+
 @dataclass(slots=True)
 class _Top:
     """A child of the root window that is shown.
@@ -56,8 +71,8 @@ class WindowTree:
         self._state = state
         self._names = tuple(names)
 
-    def read(self, managed: Sequence[int]) -> list[tuple[int, Rect]]:
-        """The windows that are shown, with the places of their frames, the topmost last.
+    def read(self, managed: Sequence[int]) -> list[Place]:
+        """The windows that are shown, the topmost last; of what is neither managed nor named the outermost one.
 
         Args:
             managed: What the window manager lists; saves the search in their frames.
@@ -76,11 +91,13 @@ class WindowTree:
         seen = {number: top for number, top in tops.items() if _meets(top.rect, screen.width, screen.height)}
         self._search({number: top for number, top in seen.items() if not top.clients})
         visible = self._viewable([client for number, top in tops.items() for client in top.clients if client != number])
-        found: list[tuple[int, Rect]] = []
+        found: list[Place] = []
         for number, top in tops.items():
             # Of several in one frame the others are behind tabs; of a rolled up window the frame shows the title.
             shown = [client for client in top.clients if client == number or client in visible]
-            found += [(client, top.rect) for client in shown or top.clients or top.named]
+            found += [Place(client, top.rect, managed=True) for client in shown or top.clients]
+            if number in seen and not top.clients:
+                found += [Place(popup, top.rect, managed=False) for popup in top.named or (number,)]
         return found
 
     def replies(self, cookies: Iterable[Any]) -> list[Any]:

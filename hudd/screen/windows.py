@@ -6,11 +6,12 @@ no more than that: a reading on a desktop on which nothing changed is one questi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hudd.screen.source import Rect, Window
-from hudd.screen.window_tree import WindowTree
+from hudd.screen.source import Window
+from hudd.screen.window_tree import Place, WindowTree
 
 CLIENTS: Final = ("_NET_CLIENT_LIST_STACKING", "_NET_CLIENT_LIST")
 ACTIVE: Final = "_NET_ACTIVE_WINDOW"
@@ -18,9 +19,13 @@ STATE: Final = "WM_STATE"
 _TITLE: Final = "_NET_WM_NAME"
 _PID: Final = "_NET_WM_PID"
 _CLASS: Final = "WM_CLASS"
+_OWNER: Final = "WM_TRANSIENT_FOR"
 NAMES: Final = (_TITLE, "WM_NAME", _CLASS)
-_LONGEST_WORDS: Final = 256
-"""Of a title, in units of four bytes."""
+_DETAILS: Final = (*NAMES, _PID, _OWNER)
+_LONGEST_WORDS: Final = 4096
+"""Of the beginning of a title, and of its end, in units of four bytes."""
+GAP: Final = "\u2026"
+"""Between the beginning and the end of a title that is longer than both."""
 _MOST_WINDOWS: Final = 2000
 _NOBODY: Final = (0, 1)
 """What has the keyboard when no window has it: None and PointerRoot of the X protocol."""
@@ -33,6 +38,7 @@ class _Details:
     title: str
     app: str
     pid: int | None
+    owned: bool
 
 
 class X11Windows:
@@ -52,14 +58,15 @@ class X11Windows:
         self._core = connection.core
         self._root = root
         self._follow = follow
-        names = (*CLIENTS, ACTIVE, STATE, *NAMES, _PID)
+        self._connection_of = ~int(connection.get_setup().resource_id_mask)
+        names = (*CLIENTS, ACTIVE, STATE, *_DETAILS)
         asked = [self._core.InternAtom(False, len(name), name) for name in names]
         self.atoms: dict[str, int] = {name: one.reply().atom for name, one in zip(names, asked, strict=True)}
-        self._of_windows = frozenset(self.atoms[name] for name in (*NAMES, _PID))
+        self._of_windows = frozenset(self.atoms[name] for name in _DETAILS)
         self._of_the_desktop = frozenset(self.atoms[name] for name in (*CLIENTS, ACTIVE, STATE))
         self._tree = WindowTree(library, self._core, root, self.atoms[STATE], [self.atoms[name] for name in NAMES])
         self._moved = True
-        self._places: list[tuple[int, Rect]] = []
+        self._places: list[Place] = []
         self._told_active = 0
         self._keyboard = 0
         self._focused = 0
@@ -126,22 +133,33 @@ class X11Windows:
         if self._moved:
             self._moved = False
             self._read_places()
-        self._read_details([number for number, _ in self._places])
+        self._read_details([place.number for place in self._places])
         self._keyboard = keyboard
         self._focused = self._told_active or self._top_of(keyboard)
-        self._found = tuple(
-            Window(
-                id=f"{number:#x}",
-                title=known.title,
-                app=known.app,
-                pid=known.pid,
-                rect=rect,
-                focused=number == self._focused,
-            )
-            for number, rect in self._places
-            if (known := self._details.get(number)) is not None
-        )
+        self._found = tuple(self._windows())
         return self._found
+
+    def _windows(self) -> Iterator[Window]:
+        """Those whose details are known. A pop-up without a name is of the program that made it, if that is known."""
+        named = {
+            place.number & self._connection_of: known
+            for place in self._places
+            if (known := self._details.get(place.number)) is not None and known.app
+        }
+        for place in self._places:
+            known = self._details.get(place.number)
+            maker = named.get(place.number & self._connection_of)
+            if known is None or (maker is None and not (known.app or known.title)):
+                continue
+            yield Window(
+                id=f"{place.number:#x}",
+                title=known.title,
+                app=known.app or ("" if known.title or maker is None else maker.app),
+                pid=known.pid or (None if place.managed or maker is None else maker.pid),
+                rect=place.rect,
+                focused=place.number == self._focused,
+                popup=known.owned or not place.managed,
+            )
 
     def _read_places(self) -> None:
         asked = [self._ask(self._root, self.atoms[name], _MOST_WINDOWS) for name in (*CLIENTS, ACTIVE)]
@@ -156,17 +174,39 @@ class X11Windows:
         if self._follow:
             for number in new:
                 self._select(number)  # before it is asked, so that no change falls in between
-        wanted = [self.atoms[name] for name in (*NAMES, _PID)]
+        wanted = [self.atoms[name] for name in _DETAILS]
         told = self._tree.replies([self._ask(number, atom) for number in new for atom in wanted])
         for index, number in enumerate(new):
             answers = told[index * len(wanted) : (index + 1) * len(wanted)]
             if all(answer is not None for answer in answers):
-                self._details[number] = _details(*answers)
+                self._details[number] = self._details_of(number, *answers)
+
+    def _details_of(self, number: int, new_title: Any, old_title: Any, app: Any, pid: Any, owner: Any) -> _Details:
+        names = bytes(app.value.buf()).decode("utf-8", "replace").split("\0") if app.value_len else []
+        numbers = _numbers(pid)
+        return _Details(
+            title=self._title(number, _TITLE, new_title) or self._title(number, "WM_NAME", old_title),
+            app=names[1] if len(names) > 1 and names[1] else (names[0] if names else ""),
+            pid=numbers[0] if numbers else None,
+            owned=bool(owner.value_len),
+        )
+
+    def _title(self, number: int, name: str, reply: Any) -> str:
+        """A title; of one that is longer than what was asked for its beginning and its end."""
+        begin = _data(reply)
+        if not reply.bytes_after:
+            return _text(begin)
+        rest = -(-int(reply.bytes_after) // 4)  # units, the last one perhaps not full
+        skipped = max(0, rest - _LONGEST_WORDS)
+        asked = self._core.GetProperty(False, number, self.atoms[name], 0, _LONGEST_WORDS + skipped, _LONGEST_WORDS)
+        (answer,) = self._tree.replies([asked])
+        end = b"" if answer is None else _data(answer)
+        return f"{_text(begin)}{GAP}{_text(end)}" if skipped else _text(begin + end)
 
     def _top_of(self, keyboard: int) -> int:
         """Without a window manager: the window with the keyboard, or the one below the root that it is in."""
         number = keyboard
-        known = {place for place, _ in self._places}
+        known = {place.number for place in self._places}
         while number not in (*_NOBODY, self._root) and number not in known:
             (tree,) = self._tree.replies([self._core.QueryTree(number)])
             if tree is None:
@@ -182,26 +222,22 @@ class X11Windows:
         self._core.ChangeWindowAttributes(window, xproto.CW.EventMask, [xproto.EventMask.PropertyChange | more])
 
 
-def _details(new_title: Any, old_title: Any, app: Any, pid: Any) -> _Details:
-    names = bytes(app.value.buf()).decode("utf-8", "replace").split("\0") if app.value_len else []
-    numbers = _numbers(pid)
-    return _Details(
-        title=_text(new_title) or _text(old_title),
-        app=names[1] if len(names) > 1 and names[1] else (names[0] if names else ""),
-        pid=numbers[0] if numbers else None,
-    )
-
-
 def _numbers(reply: Any) -> list[int]:
     if reply is None or reply.format != 32:
         return []
     return [int(number) for number in reply.value.to_atoms()]
 
 
-def _text(reply: Any) -> str:
-    """Old titles (WM_NAME) are Latin-1 by their standard, but most programs write UTF-8 into them."""
-    data = bytes(reply.value.buf()).rstrip(b"\0") if reply.value_len else b""
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+def _data(reply: Any) -> bytes:
+    return bytes(reply.value.buf()) if reply.value_len else b""
+
+
+def _text(data: bytes) -> str:
+    """Old titles (WM_NAME) are Latin-1 by their standard, but most programs write UTF-8 into them.
+
+    A letter that was cut in two, here or by the program, does not make the rest another alphabet's.
+    """
+    data = data.rstrip(b"\0")
+    text = data.decode("utf-8", "replace")
+    is_utf8 = any(not letter.isascii() and letter != "\ufffd" for letter in text)
+    return text if is_utf8 or "\ufffd" not in text else data.decode("latin-1")

@@ -19,7 +19,7 @@ from hudd.errors import NoDisplayError
 from hudd.screen.source import Rect, Window
 from hudd.screen.windows import X11Windows
 
-_XWAYLAND: Final = "XWAYLAND"
+XWAYLAND: Final = "XWAYLAND"
 _VIEWABLE: Final = 2
 """MapState.Viewable of the X protocol: the window and all its parents are mapped."""
 _MOST_PARENTS: Final = 64
@@ -55,7 +55,7 @@ class X11Watch:
             raise
         try:
             self._root = self._events.get_setup().roots[self._events.pref_screen].root
-            self.xwayland = self._has(_XWAYLAND)
+            self.xwayland = self._has(XWAYLAND)
             # Nobody reads the events of a lister that is asked now and then, so it must be told of none.
             self._lister = X11Windows(library, self._windows, self._root, follow=only_windows)
             self._follow(self._root, library.xproto.EventMask.SubstructureNotify)

@@ -1,16 +1,21 @@
 """What an X server tells of its own screensaver (MIT-SCREEN-SAVER), and of how long nobody touched anything (SYNC).
 
-Idle time comes as alarms of the server's counter IDLETIME, one for each direction, so nothing is polled.
+Idle time comes as alarms of the server's counter IDLETIME, one for each direction, so nothing is polled. The X server
+of a Wayland compositor counts only the input to its own windows; there the compositor is asked instead
+(``hudd.screen.wayland_idle``).
 """
 
 from __future__ import annotations
 
 import contextlib
 import struct
+from collections.abc import Mapping
 from typing import Any, Final
 
 from hudd.errors import NoDisplayError
-from hudd.screen.x11 import load_xcffib
+from hudd.screen.wayland_idle import WaylandIdle
+from hudd.screen.wayland_wire import socket_path
+from hudd.screen.x11 import XWAYLAND, load_xcffib
 
 _SAVER: Final = "MIT-SCREEN-SAVER"
 _SYNC: Final = "SYNC"
@@ -63,6 +68,11 @@ class X11Saver:
             raise
 
     @property
+    def xwayland(self) -> bool:
+        """Whether this is the X server of a Wayland compositor."""
+        return self._has(XWAYLAND)
+
+    @property
     def saves(self) -> bool:
         """Whether the server tells of its screensaver."""
         return self._saver is not None
@@ -93,7 +103,9 @@ class X11Saver:
             saved = self.saves and int(self._saver.QueryInfo(self._root).reply().state) in _ON
             away = self.tells_idle and self._idle_now_ms() >= self._idle_ms
         except library.XcffibException as error:
-            raise NoDisplayError(f"The X display {self._display} is gone.") from error
+            raise NoDisplayError(
+                f"The X display {self._display} is gone.", hint="hudd goes on when it is back."
+            ) from error
         return saved, away
 
     def close(self) -> None:
@@ -147,8 +159,13 @@ def _counters(answer: bytes) -> dict[str, int]:
     return found
 
 
-def open_saver(source: str, display: str, idle_s: float) -> X11Saver | str:
-    """Connect to a display for its screensaver and idle time.
+def open_saver(source: str, environ: Mapping[str, str], idle_s: float) -> X11Saver | WaylandIdle | str:
+    """Connect to the display for its screensaver and idle time.
+
+    Args:
+        source: ``[screen] source``.
+        environ: ``WAYLAND_DISPLAY`` comes before ``DISPLAY``, whose server then is the compositor's own.
+        idle_s: After so long the person is away, in seconds; 0 asks nothing.
 
     Returns:
         That, or one sentence that says why not.
@@ -156,15 +173,24 @@ def open_saver(source: str, display: str, idle_s: float) -> X11Saver | str:
     Raises:
         NoDisplayError: The display does not answer.
     """
-    if not display or source.startswith("pictures:"):
-        return "No X server is looked at."
+    display, wayland = environ.get("DISPLAY", ""), socket_path(environ)
+    if source.startswith("pictures:") or not (display or wayland):
+        return "No display is looked at."
+    if wayland is not None:
+        return WaylandIdle(wayland, idle_s) if idle_s > 0 else "Nobody wants to know who is away."
     try:
         library = load_xcffib()
     except (ImportError, OSError) as error:
         return f"The X server's screensaver is not known: xcffib cannot be loaded ({error})."
     try:
-        return X11Saver(library, display, idle_s)
+        saver = X11Saver(library, display, idle_s)
     except library.ConnectionException as error:
-        raise NoDisplayError(f"The X display {display} cannot be opened.") from error
+        raise NoDisplayError(
+            f"The X display {display} cannot be opened.", hint="Check DISPLAY and XAUTHORITY."
+        ) from error
     except library.XcffibException as error:
         return f"The X server does not tell of its screensaver ({error})."
+    if saver.xwayland:
+        saver.close()
+        return "The X server of a Wayland compositor does not know who is away."
+    return saver

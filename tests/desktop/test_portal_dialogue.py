@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -37,6 +38,34 @@ async def test_a_screenshot_is_read_and_its_file_is_gone(tmp_path: Path) -> None
         assert (member, options["interactive"]) == ("Screenshot", False)
 
 
+async def test_the_end_of_one_dialogue_leaves_the_cast_of_another(tmp_path: Path) -> None:
+    """With other settings a screen is opened before the one before it is closed."""
+    async with dialogue(tmp_path) as (fake, ours):
+        refused: set[str] = set()
+        later = DesktopPortal(ours._environ, tmp_path / "token", SystemClock(), refused=refused)
+        for one in (ours, later):
+            os.close((await asyncio.to_thread(one.cast, cursor=False))[0])
+        await asyncio.to_thread(ours.end_cast)
+        assert not await asyncio.to_thread(later.cast_ended)
+        await fake.end_session()
+        async with asyncio.timeout(20):
+            while not await asyncio.to_thread(later.cast_ended):  # noqa: ASYNC110 - a bus works towards it
+                await asyncio.sleep(0.01)
+        await asyncio.to_thread(later.end_cast)
+
+
+async def test_what_a_person_refused_is_not_asked_by_the_next_dialogue(tmp_path: Path) -> None:
+    async with dialogue(tmp_path) as (fake, ours):
+        fake.codes["Screenshot"] = 1
+        refused: set[str] = set()
+        for _ in range(2):
+            one = DesktopPortal(ours._environ, tmp_path / "token", SystemClock(), refused=refused)
+            with pytest.raises(CaptureError, match=r"refused|not permitted"):
+                await asyncio.to_thread(one.screenshot)
+            await asyncio.to_thread(one.end_cast)
+        assert len(fake.asked) == 1
+
+
 async def test_a_screenshot_that_belongs_to_nobody_we_know_is_not_taken(tmp_path: Path) -> None:
     async with dialogue(tmp_path) as (fake, ours):
         secret = tmp_path / "secret"
@@ -50,6 +79,32 @@ async def test_a_screenshot_that_belongs_to_nobody_we_know_is_not_taken(tmp_path
         os.mkfifo(fake.picture)
         with pytest.raises(CaptureError, match="belongs to somebody else"):
             await asyncio.to_thread(ours.screenshot)
+
+
+async def test_a_screenshot_that_cannot_be_taken_away_is_the_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(path: Path, *, missing_ok: bool = False) -> None:
+        del missing_ok
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    async with dialogue(tmp_path) as (fake, ours):
+        refused: set[str] = set()
+        one = DesktopPortal(ours._environ, tmp_path / "token", SystemClock(), refused=refused)
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "unlink", read_only)
+            with pytest.raises(
+                CaptureError, match=r"out file.png \(Read-only file system\) cannot be taken away"
+            ) as told:
+                await asyncio.to_thread(one.screenshot)
+        assert "--loosen portal-screenshots" in told.value.hint
+        await asyncio.to_thread(one.end_cast)
+        # No dialogue after it leaves another one behind.
+        one = DesktopPortal(ours._environ, tmp_path / "token", SystemClock(), refused=refused)
+        with pytest.raises(CaptureError, match="cannot be taken away"):
+            await asyncio.to_thread(one.screenshot)
+        await asyncio.to_thread(one.end_cast)
+        assert len(fake.asked) == 1
 
 
 async def test_a_cast_asks_for_all_monitors_and_keeps_its_permission(tmp_path: Path) -> None:

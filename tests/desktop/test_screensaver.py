@@ -71,3 +71,22 @@ async def test_one_that_does_not_answer_properly_withholds_until_it_does(tmp_pat
         follower.cancel()
         await asyncio.wait({follower})
         await room.bus.close()
+
+
+async def test_one_that_ends_while_it_runs_saves_nothing_any_more(tmp_path: Path) -> None:
+    async with private_bus(tmp_path) as bus:
+        room = Room(bus)
+        async with service(bus, GNOME) as desk:
+            desk.answers["GetActive"] = lambda _: ("b", [True])
+            await room.savers.begin()
+            follower = asyncio.create_task(room.savers.run())
+            assert room.facts.reasons == ("screensaver",)
+        await room.until()
+        assert room.state == "not_available"
+        async with service(bus, GNOME) as desk:
+            desk.answers["GetActive"] = lambda _: ("b", [True])
+            await room.until("screensaver")
+        await room.until()
+        follower.cancel()
+        await asyncio.wait({follower})
+        await room.bus.close()

@@ -22,7 +22,7 @@ from tests.fakes.logind import Logind, logind
 class Room:
     """What follows a session, and what it has learnt."""
 
-    def __init__(self, bus: PrivateBus) -> None:
+    def __init__(self, bus: PrivateBus, environ: dict[str, str] | None = None) -> None:
         self.private = bus
         self.bus = Bus("system", {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={bus.socket}"}, clock=SystemClock())
         self.facts = Facts()
@@ -33,7 +33,7 @@ class Room:
             self.facts,
             self.knowledge,
             clock=SystemClock(),
-            environ={},
+            environ=environ or {},
             on_idle=self.idle.append,
         )
         self.changed = asyncio.Event()
@@ -119,6 +119,46 @@ async def test_the_desktops_word_for_idle_is_passed_on(room: Room) -> None:
     async with followed(room) as desk:
         await desk.set("IdleHint", True)
         await room.until(lambda: room.idle[-1])
+
+
+@pytest.mark.parametrize(("kind", "seat"), [("tty", ""), ("tty", "seat0"), ("unspecified", "")])
+async def test_started_elsewhere_the_graphical_session_is_followed(tmp_path: Path, kind: str, seat: str) -> None:
+    """Over ssh, in tmux or on a console, ``XDG_SESSION_ID`` names a session that never locks."""
+    async with private_bus(tmp_path) as bus, logind(bus) as desk:
+        room = Room(bus, {"XDG_SESSION_ID": "5"})
+        desk.add("5", kind=kind, seat=seat)
+        desk.session["LockedHint"] = True
+        await room.session.begin()
+        assert room.facts.reasons == ("locked",)
+        await room.bus.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "seat", "state"), [("x11", "", "known"), ("tty", "seat0", "known"), ("tty", "", "not_available")]
+)
+async def test_the_named_session_counts_where_it_can_have_a_desktop(
+    tmp_path: Path, kind: str, seat: str, state: str
+) -> None:
+    """``startx`` leaves a console's type and its seat."""
+    async with private_bus(tmp_path) as bus, logind(bus) as desk:
+        room = Room(bus, {"XDG_SESSION_ID": "5"})
+        path = desk.add("5", kind=kind, seat=seat)
+        desk.display = ("5", path)
+        await room.session.begin()
+        known = room.knowledge.of("lock")
+        assert known is not None
+        assert known.state == state
+        await room.bus.close()
+
+
+async def test_the_named_session_stands_before_an_equal_one(tmp_path: Path) -> None:
+    async with private_bus(tmp_path) as bus, logind(bus) as desk:
+        room = Room(bus, {"XDG_SESSION_ID": "5"})
+        desk.add("5", kind="wayland", seat="")
+        desk.session["LockedHint"] = True  # the one that logind takes for the user's first
+        await room.session.begin()
+        assert room.facts.reasons == ()
+        await room.bus.close()
 
 
 async def test_without_a_graphical_session_nothing_is_withheld_and_it_is_said(room: Room) -> None:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from hudd.bus.publisher import Publisher
 from hudd.bus.server import CommandServer, Handler, Request
 from hudd.clock import Clock, SystemClock
-from hudd.wire.messages import Note, PictureInfo, delta_topic, note_topic
+from hudd.wire.messages import Note, PictureInfo, delta_topic, iso_time, note_topic
 
 T = TypeVar("T")
 
@@ -59,16 +59,17 @@ class MemoryJournal:
         return dict(self._heads)
 
     def page(self, stream: str, seq: int, topic_prefix: str = "note/", limit: int = 500) -> dict[str, Any]:
-        fresh = stream not in ("", self.stream)
-        after = 0 if fresh else seq
+        other = stream not in ("", self.stream)
+        after = 0 if other else seq
+        oldest = self.notes[0].seq if self.notes else 0
         found = [note for note in self.notes if note.seq > after and note.topic.startswith(topic_prefix)]
         return {
             "stream": self.stream,
             "notes": [note.to_json() for note in found[:limit]],
             "head": self.notes[-1].seq if self.notes else 0,
-            "oldest": self.notes[0].seq if self.notes else 0,
+            "oldest": oldest,
             "more": len(found) > limit,
-            "fresh": fresh,
+            "fresh": other or 0 < after < oldest - 1,
         }
 
 
@@ -89,7 +90,7 @@ class SmallDaemon:
         self.instance = instance
         self.greeted: list[Mapping[str, Any]] = []
         self.asked: list[Mapping[str, Any]] = []
-        clock = clock or SystemClock()
+        self.clock = clock = clock or SystemClock()
         own: dict[str, Handler] = {
             "hello": self._hello,
             "status": self._status,
@@ -129,6 +130,7 @@ class SmallDaemon:
             "instance": self.instance,
             "stream": self.journal.stream,
             "pid": 1,
+            "time": iso_time(self.clock.wall()),
             "capabilities": [],
         }
 

@@ -54,7 +54,7 @@ class Client:
     async def _open_link(self) -> Link:
         return await open_link(self._url, {"Authorization": f"Bearer {self._token}"}, connect_s=5)
 
-    async def _reserve(self, _: Question) -> None: ...
+    async def _reserve(self, _: Question, __: str) -> None: ...
 
     def _on_delta(self, _: Question, n: int, text: str) -> None:
         self.text = text if n == 0 else self.text + text

@@ -34,6 +34,9 @@ class House:
         peer: The other end of every link, until ``peer_of`` says another.
         peer_of: Makes the peer of a link by its number, from 0.
         stamp: What ``retake`` puts into the fresh picture: counts up.
+        awaited: Ids of the questions whose answers somebody waits for.
+        reserved_for: The model of each reservation.
+        shown: The states that the log shows: none that passes, and each until there is another one.
     """
 
     def __init__(
@@ -48,11 +51,14 @@ class House:
         self.peer = RealtimePeer()
         self.peer_of: Callable[[int], RealtimePeer] = lambda _: self.peer
         self.opening: asyncio.Event | None = None
+        self.dials = True
         self.retake_error: Exception | None = None
         self.on_retake: Callable[[], None] = lambda: None
         self.retaken: list[Question] = []
         self.shrinks: list[bool] = []
+        self.awaited: set[str] = set()
         self.models_told: list[str] = []
+        self.reserved_for: list[str] = []
         self.models = models or Models("gpt-realtime-1.5")
         self.mailbox = Mailbox()
         self.links: list[FakeLink] = []
@@ -63,6 +69,7 @@ class House:
         self.errors: list[UpstreamError] = []
         self.deltas: list[tuple[str, int, str]] = []
         self.states: list[str] = []
+        self.shown: list[str] = []
         self.reasons: tuple[str, ...] = ()
         self.reserve_error: Exception | None = None
         self.reserving: asyncio.Event | None = None
@@ -80,9 +87,11 @@ class House:
             on_delta=lambda question, n, text: self.deltas.append((question.id, n, text)),
             on_answer=self.on_answer,
             on_error=self.errors.append,
-            on_state=lambda: self.states.append(self.conversation.status().connection),
+            on_state=self.on_state,
             retake=self.retake,
             shrink=lambda: self.shrinks.pop(0),
+            awaited=self.awaited.__contains__,
+            dials=lambda: self.dials,
             models=self.models,
             effort=effort,
             on_model=self.models_told.append,
@@ -111,8 +120,9 @@ class House:
         self.log.append(f"guard {question.id[-1]}")
         return self.reasons
 
-    async def reserve(self, question: Question) -> None:
+    async def reserve(self, question: Question, model: str) -> None:
         self.log.append(f"reserve {question.id[-1]}")
+        self.reserved_for.append(model)
         if self.reserving is not None:
             await self.reserving.wait()
         if self.reserve_error is not None:
@@ -121,6 +131,12 @@ class House:
     def on_answer(self, answer: Answer) -> None:
         self.log.append(f"answer {answer.question.id[-1]} {answer.status}")
         self.answers.append(answer)
+
+    def on_state(self) -> None:
+        status = self.conversation.status()
+        self.states.append(status.connection)
+        if not status.tries_again and self.shown[-1:] != [status.connection]:
+            self.shown.append(status.connection)
 
     @property
     def link(self) -> FakeLink:

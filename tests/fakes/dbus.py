@@ -62,7 +62,10 @@ async def private_bus(folder: Path) -> AsyncIterator[PrivateBus]:
 
 
 class Service:
-    """Something on the bus that answers calls by functions, and sends signals."""
+    """Something on the bus that answers calls by functions, and sends signals.
+
+    An answer is named by the method, or by ``PATH METHOD`` for one object alone.
+    """
 
     def __init__(self, bus: MessageBus) -> None:
         self.bus = bus
@@ -77,7 +80,7 @@ class Service:
         self.calls.append((message.member, list(message.body)))
         if message.member in self.silent:
             return True
-        answer = self.answers.get(message.member)
+        answer = self.answers.get(f"{message.path} {message.member}") or self.answers.get(message.member)
         if answer is None:
             return Message.new_error(message, "org.example.Error.No", "It says no.")
         signature, body = answer(list(message.body))

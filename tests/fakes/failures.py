@@ -28,13 +28,13 @@ class Row:
         name: For the test's id.
         at: Where: at the upgrade, in place of ``session.created``, in place of ``session.updated``, once ready, or in
             place of an answer.
-        error: An ``error`` event's object.
+        error: An ``error`` event's object; in place of an answer it names the request.
         event: Fields beside the error object.
         failed: ``status_details.error`` of a failed answer.
         close: Close code and reason; 1006 drops the socket.
         http: Status, headers and body of a refused upgrade.
         word: What the connection becomes.
-        says: Part of the sentence for people.
+        says: Part of the sentence for people; '' when it is only counted, because nothing is wrong.
         raw: Fields of the error that is kept.
         retry_s: Least seconds until the next try.
     """
@@ -60,7 +60,10 @@ class Row:
                 peer.event("response.created", response={"id": "resp_f", "metadata": metadata}),
                 peer.event("response.done", response={**response, "metadata": metadata}),
             ]
-        return [] if self.error is None else [peer.event("error", error=self.error, **self.event)]
+        if self.error is None:
+            return []
+        about = {"event_id": request["event_id"]} if self.at == "answer" and request else {}
+        return [peer.event("error", error=self.error | about, **self.event)]
 
 
 def error(code: str | None, kind: str = "invalid_request_error", **more: Any) -> dict[str, Any]:
@@ -119,7 +122,14 @@ ROWS: tuple[Row, ...] = (
         error=error(None),
         close=(4000, "invalid_request_error"),
     ),
-    refused("http_400", 400, '{"error": {"code": "OpperationNotSupported"}}', ATTENTION, "deployment", fatal=True),
+    *(
+        refused(code, status, json.dumps({"error": {"code": code}}), ATTENTION, says, code=code, fatal=True)
+        for code, status, says in (
+            ("OpperationNotSupported", 400, "is no realtime model"),
+            ("DeploymentNotFound", 404, "no deployment of this name"),
+        )
+    ),
+    refused("http_400", 400, "", ATTENTION, "refused the request (HTTP 400)", fatal=True),
     refused("http_401", 401, "Unauthorized", ATTENTION, "refused the key (HTTP 401)", message="Unauthorized"),
     refused("http_401_number", 401, '{"error": {"code": "401", "message": "m"}}', ATTENTION, "(HTTP 401)", message="m"),
     refused("http_402", 402, "", ATTENTION, "no credit"),
@@ -162,6 +172,50 @@ ROWS: tuple[Row, ...] = (
         {"http_status": 503, "close_code": 1000},
         error=error("503", "upstream_error"),
         close=(1000, ""),
+    ),
+    Row(
+        "gateway_trouble_then_4000",
+        "greeting",
+        BACK,
+        "(HTTP 503); hudd tries again",
+        {"http_status": 503, "close_code": 4000, "type": "upstream_error", "fatal": False},
+        error=error(None, "upstream_error", status=503),
+        close=(4000, ""),
+    ),
+    Row(
+        "gateway_names_the_rate_limit_in_the_reason",
+        "greeting",
+        BACK,
+        "rate limit is reached; hudd waits",
+        {"close_code": 4000, "close_reason": "invalid_request_error.rate_limit_exceeded", "fatal": False},
+        error=error(None, "upstream_error"),
+        close=(4000, "invalid_request_error.rate_limit_exceeded"),
+    ),
+    Row(
+        "rate_limit_in_the_reason_alone",
+        "greeting",
+        BACK,
+        "rate limit is reached; hudd waits",
+        {"code": "rate_limit_exceeded", "close_code": 4000, "fatal": False},
+        close=(4000, "invalid_request_error.rate_limit_exceeded"),
+    ),
+    Row(
+        "gateway_trouble_with_the_update",
+        "configuring",
+        BACK,
+        "(HTTP 503); hudd tries again",
+        {"http_status": 503, "event_id": "su_1", "close_code": 1011, "fatal": False},
+        error=error(None, "upstream_error", status=503, event_id="su_1"),
+        close=(1011, ""),
+    ),
+    Row(
+        "rate_limit_of_the_update",
+        "configuring",
+        BACK,
+        "shared rate limit is reached; hudd waits",
+        {"code": "inference_rate_limit_exceeded", "event_id": "su_1", "close_code": 4000, "fatal": False},
+        error=error("inference_rate_limit_exceeded", event_id="su_1"),
+        close=(4000, "invalid_request_error.inference_rate_limit_exceeded"),
     ),
     Row(
         "beta_shaped_update",
@@ -221,6 +275,18 @@ ROWS: tuple[Row, ...] = (
     *(
         Row(code, "answer", "ready", "rate limit", {"code": code, "fatal": False}, failed=error(code))
         for code in ("rate_limit_exceeded", "inference_rate_limit_exceeded")
+    ),
+    Row(
+        "conversation_already_has_active_response",
+        "answer",
+        "ready",
+        "still answering another question; ask again",
+        {"code": "conversation_already_has_active_response", "message": MESSAGE, "fatal": False},
+        error=error("conversation_already_has_active_response"),
+    ),
+    *(
+        Row(code, "ready", "ready", "", {"code": code}, error=error(code))
+        for code in ("response_cancel_not_active", "item_delete_invalid_item_id")
     ),
     Row("server_error", "answer", "ready", "trouble of its own", {"type": "server_error"}, failed=error(None, "server_error")),
     *(

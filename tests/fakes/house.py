@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -46,7 +47,7 @@ class Rooms:
     """The house, its file, and what its session with the service was told.
 
     Attributes:
-        house: The house; built, not running.
+        house: The house; built, and nothing of it running but what follows the windows.
         config: Its settings file.
         notify: The service manager.
         calls: Names of the conversation's methods that were called, with their arguments.
@@ -127,9 +128,13 @@ async def rooms(
             read=made.read,
         )
         made.listen(monkeypatch)
+        await made.house.guards.windows.begin()
+        windows = asyncio.create_task(made.house.guards.windows.run())  # a reload waits for what it makes them ask
         try:
             yield made
         finally:
+            windows.cancel()
+            await asyncio.wait({windows})
             made.house.eyes.end()
             await made.house.close()
             await journal.close()

@@ -28,15 +28,25 @@ class Logind:
         self.sleeping = False
         served.answers["GetUser"] = lambda _: ("o", [USER_PATH])
         served.answers["Get"] = self._get
-        served.answers["GetAll"] = lambda _: (
-            "a{sv}",
-            [{name: Variant("b", held) for name, held in self.session.items()}],
-        )
+        served.answers["GetAll"] = lambda _: ("a{sv}", [self._properties("x11", "seat0", self.session)])
 
     def _get(self, body: list[Any]) -> tuple[str, list[Any]]:
         if body[1] == "PreparingForSleep":
             return "v", [Variant("b", self.sleeping)]
         return "v", [Variant("(so)", list(self.display))]
+
+    @staticmethod
+    def _properties(kind: str, seat: str, held: dict[str, bool]) -> dict[str, Variant]:
+        told = {name: Variant("b", holds) for name, holds in held.items()}
+        return {**told, "Type": Variant("s", kind), "Seat": Variant("(so)", [seat, f"{PATH}/seat/{seat or 'self'}"])}
+
+    def add(self, number: str, *, kind: str, seat: str) -> str:
+        """Another session of the user, which never locks: over ssh, or on a console."""
+        path = f"{PATH}/session/_3{number}"
+        held = {"LockedHint": False, "Active": True, "IdleHint": False}
+        self.served.answers[f"{path} GetAll"] = lambda _: ("a{sv}", [self._properties(kind, seat, held)])
+        self.served.answers["GetSession"] = lambda _: ("o", [path])
+        return path
 
     async def set(self, name: str, held: bool) -> None:
         """Change a property of the session, and tell."""

@@ -94,6 +94,9 @@ class ReloadRoom:
     def key_news(self, plan: Plan) -> tuple[bool, str]:
         return False, ""
 
+    async def settled(self) -> None:
+        self.log.append("settled")
+
     def status(self) -> Any:
         return SimpleNamespace(connection=self.connection)
 

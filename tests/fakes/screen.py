@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,6 +26,14 @@ def need(program: str) -> str:
             pytest.fail(message)
         pytest.skip(message)
     return path
+
+
+def need_root(why: str) -> None:
+    """Skip the test for whoever is not root, and fail it in CI, which is."""
+    if os.getuid() != 0:
+        if os.environ.get("CI"):
+            pytest.fail(f"{why} needs root; CI has it")
+        pytest.skip(f"{why} needs root")
 
 
 class Canvas:
@@ -187,6 +195,18 @@ def x_server(size: tuple[int, int] = (640, 480), extra: tuple[str, ...] = ()) ->
         yield server
     finally:
         server.kill()
+
+
+def at_rest(grab: Callable[[], Shot], still_s: float = 0.2, timeout_s: float = 10.0) -> Shot:
+    """A frame of a screen on which nothing changed for a while."""
+    end, since, last = time.monotonic() + timeout_s, time.monotonic(), grab()
+    while time.monotonic() - since < still_s:
+        assert time.monotonic() < end, "the screen does not come to rest"
+        time.sleep(0.02)
+        now = grab()
+        if bytes(now.pixels) != bytes(last.pixels):
+            since, last = time.monotonic(), now
+    return last
 
 
 def wait_for(path: Path, timeout_s: float = 10.0) -> str:

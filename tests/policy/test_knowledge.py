@@ -33,6 +33,25 @@ def test_strict_needs_lock_and_windows(source: str) -> None:
     assert facts.reasons == ()
 
 
+def test_strict_misses_what_a_source_cannot_tell_now() -> None:
+    facts = Facts()
+    knowledge = Knowledge(facts)
+    knowledge.strict = True
+    knowledge.tell("windows", "partly", "Pop-ups are hidden.")
+    assert facts.reasons == ()
+    knowledge.lack("windows", "No window has the focus; click into one.")
+    assert facts.reasons == ("not_strict_enough",)
+    assert facts.explain(facts.reasons)[0].endswith("No window has the focus.")
+    epoch = facts.epoch
+    knowledge.lack("windows", "No window has the focus; click into one.")
+    assert facts.epoch == epoch
+    knowledge.lack("windows", "")
+    assert facts.reasons == ()
+    knowledge.lack("windows", "No window has the focus.")
+    knowledge.drop("windows")
+    assert facts.reasons == ()
+
+
 def test_a_fact_of_two_tellers_holds_while_one_says_so() -> None:
     facts = Facts()
     saved = AnyOf(facts, "screensaver")

@@ -34,8 +34,10 @@ def test_what_a_program_prints_is_a_monitor_named_command(picture: Path) -> None
     shot = screen.grab(source, epoch=3, captured_at=1.0)
     assert (shot.width, shot.height, shot.epoch, bytes(shot.pixels[:3])) == (40, 20, 3, b"\x00\x00\xc8")
     assert (screen.status().backend, screen.status().damage, screen.damage_fd()) == ("command cat", False, None)
+    assert not shot.placed, "which part of the desktop it is, and how large, only the program knows"
     region = screen.grab(Source("region", "region", (30, 10, 50, 50)), epoch=0, captured_at=0.0)
     assert (region.width, region.height, bytes(region.pixels[:3])) == (10, 10, b"\x1e\x14\x0a")
+    assert not region.placed
 
 
 def test_words_are_split_without_a_shell(tmp_path: Path) -> None:

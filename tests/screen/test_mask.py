@@ -58,3 +58,17 @@ def test_only_one_window_is_kept() -> None:
             inside = 2 <= x < 5 and 2 <= y < 5
             assert pixel(after, x, y) == (pixel(before, x, y) if inside else COLOUR)
     assert set(bytes(keep_only(before, (500, 500, 3, 3)).pixels)) == set(COLOUR)
+
+
+@given(RECT, RECT, RECT, st.sampled_from((1, 2)))
+def test_what_lies_over_the_window_that_is_kept_is_painted_over(
+    kept: tuple[int, int, int, int], one: tuple[int, int, int, int], two: tuple[int, int, int, int], scale: int
+) -> None:
+    before = shot(scale)
+    after = keep_only(before, kept, over=(one, two))
+    alone, masked = keep_only(before, kept), paint_over(before, (one, two))
+    assert after.veiled
+    for y in range(before.height):
+        for x in range(before.width):
+            shown = pixel(alone, x, y) != COLOUR and pixel(masked, x, y) != COLOUR
+            assert pixel(after, x, y) == (pixel(before, x, y) if shown else COLOUR)

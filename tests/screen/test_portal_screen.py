@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import select
+import signal
 import threading
 import time
 from collections.abc import Sequence
@@ -77,6 +78,9 @@ def test_a_cast_has_a_source_for_each_stream_and_tells_of_frames(fake_source: No
         )
         shot = screen.grab(one, epoch=2, captured_at=5.0)
         assert (shot.width, shot.height, shot.epoch, len(shot.pixels)) == (160, 60, 2, 160 * 60 * 4)
+        assert screen._pipes["DP-1"][1]._epoch == 2, "a frame from before the last change is not taken"
+        assert shot.placed
+        assert not screen.grab(two, epoch=2, captured_at=5.0).placed, "its size is guessed from the frame"
         region = screen.grab(Source("region", "region", (10, 10, 20, 10)), epoch=0, captured_at=0.0)
         assert (region.width, region.height) == (40, 20)
         descriptor = screen.damage_fd()
@@ -98,6 +102,24 @@ def test_a_cast_has_a_source_for_each_stream_and_tells_of_frames(fake_source: No
     screen.close()
 
 
+def test_where_one_of_two_streams_ends_all_are_asked_for_again(fake_source: None) -> None:
+    """A stream ends when its monitor goes, and when its size changes; only another ScreenCast has all monitors."""
+    dialogue = Dialogue(Stream(160, "DP-1", (0, 0, 160, 60)), Stream(100, "DP-2", (160, 0, 100, 60)))
+    screen = PortalScreen(ScreenSettings(), dialogue, SystemClock())
+    try:
+        pipe = screen._pipes["DP-2"][1]
+        os.killpg(pipe._child.pid, signal.SIGKILL)
+        for thread in pipe._threads:
+            thread.join(20)
+        with pytest.raises(NoDisplayError, match=r"The ScreenCast of DP-2 ended\. hudd asks the portal for another"):
+            screen.sources()
+    finally:
+        screen.close()
+    again = PortalScreen(ScreenSettings(), dialogue, SystemClock())
+    assert [source.name for source in again.sources()] == ["DP-1", "DP-2"]
+    again.close()
+
+
 def test_where_a_cast_does_not_work_screenshots_are_taken() -> None:
     dialogue = Dialogue(picture=(50, 40))
     screen = PortalScreen(ScreenSettings(), dialogue, SystemClock())
@@ -105,6 +127,7 @@ def test_where_a_cast_does_not_work_screenshots_are_taken() -> None:
     assert source == Source("monitor", "desktop", (0, 0, 50, 40))
     shot = screen.grab(source, epoch=0, captured_at=0.0)
     assert bytes(shot.pixels[:3]) == b"\x14\x0a\xc8"
+    assert not shot.placed, "a desktop of several scales has no single one"
     assert screen.grab(Source("region", "region", (40, 30, 20, 20)), epoch=0, captured_at=0.0).width == 10
     status = screen.status()
     assert (status.backend, status.damage) == ("portal screenshots", False)

@@ -12,6 +12,7 @@ import pytest
 from hudd.errors import CaptureError, NoDisplayError
 from hudd.policy.windows import is_browser
 from hudd.screen.tellers import HIDDEN, TOPLEVELS_LIMITS, SwayTeller, ToplevelTeller, X11Teller, open_teller
+from hudd.screen.wayland_idle import WaylandIdle
 from hudd.screen.x11_saver import X11Saver, open_saver
 from tests.fakes.desks import PRIVATE, SwayDesk, x_desk
 from tests.fakes.screen import x_server
@@ -91,7 +92,7 @@ def test_where_nobody_tells_it_is_said(tmp_path: Path) -> None:
 
 def test_the_x_servers_screensaver_and_idle_time_are_told_without_polling() -> None:
     with x_server() as server:
-        saver = open_saver("auto", server.environ["DISPLAY"], 0.5)
+        saver = open_saver("auto", {"DISPLAY": server.environ["DISPLAY"]}, 0.5)
         assert isinstance(saver, X11Saver)
         try:
             assert (saver.saves, saver.tells_idle) == (True, True)
@@ -116,8 +117,36 @@ def test_the_x_servers_screensaver_and_idle_time_are_told_without_polling() -> N
             saver.close()
 
 
+def test_a_compositor_tells_who_is_away_and_its_x_server_is_not_asked() -> None:
+    """The X server of a compositor counts only the input to X windows: who types into others would be away."""
+    with x_server() as server, sway() as running:
+        both = {**running.environ, "DISPLAY": server.environ["DISPLAY"]}
+        saver = open_saver("auto", both, 0.5)
+        assert isinstance(saver, WaylandIdle)
+        try:
+            assert saver.tells_idle
+            assert saver.read() == (False, False)
+            assert select.select([saver.fileno()], [], [], 10.0)[0], "nothing was told"
+            assert saver.read() == (False, True)
+            running.kill()
+            assert select.select([saver.fileno()], [], [], 10.0)[0], "nothing was told"
+            with pytest.raises(NoDisplayError):
+                saver.read()
+        finally:
+            saver.close()
+        assert "away" in str(open_saver("auto", both, 0.0))
+        with pytest.raises(NoDisplayError):
+            open_saver("auto", both, 0.5)
+
+
+def test_the_x_server_of_a_compositor_knows_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    with x_server() as server:
+        monkeypatch.setattr(X11Saver, "xwayland", True)
+        assert "does not know who is away" in str(open_saver("auto", {"DISPLAY": server.environ["DISPLAY"]}, 0.5))
+
+
 def test_no_x_server_tells_no_screensaver() -> None:
-    assert isinstance(open_saver("auto", "", 0.0), str)
-    assert isinstance(open_saver("pictures:/somewhere", ":1", 0.0), str)
+    assert isinstance(open_saver("auto", {}, 0.0), str)
+    assert isinstance(open_saver("pictures:/somewhere", {"DISPLAY": ":1"}, 0.0), str)
     with pytest.raises(NoDisplayError):
-        open_saver("auto", ":4711", 0.0)
+        open_saver("auto", {"DISPLAY": ":4711"}, 0.0)

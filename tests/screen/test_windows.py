@@ -1,16 +1,12 @@
 from __future__ import annotations
 
 import select
-import struct
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
-import xcffib
-import xcffib.xproto
 
 from hudd.clock import SystemClock
 from hudd.config.settings import ScreenSettings
@@ -22,6 +18,7 @@ from hudd.screen.source import Window
 from hudd.screen.x11 import X11Watch, open_watch
 from tests.fakes.desks import manage
 from tests.fakes.screen import XServer, x_server
+from tests.fakes.x_windows import XWindows
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="X11 is tested on Linux")
 PATIENCE_S = 15.0
@@ -143,59 +140,9 @@ def test_a_dead_display_is_told(server: XServer) -> None:
     watch.close()
 
 
-class Windows:
-    """Windows of our own, without a window manager's help unless there is one."""
-
-    def __init__(self, display: str) -> None:
-        self._x: Any = xcffib
-        self._connection: Any = xcffib.connect(display)
-        self._core = self._connection.core
-        self.screen = self._connection.get_setup().roots[0]
-
-    def make(self, app: str, title: str = "", parent: int = 0, *, alone: bool = False, colour: int = 0xFF00FF) -> int:
-        xproto, window = self._x.xproto, self._connection.generate_id()
-        self._core.CreateWindow(
-            *(self.screen.root_depth, window, parent or self.screen.root, 20, 20, 100, 50, 0),
-            *(xproto.WindowClass.InputOutput, self.screen.root_visual),
-            *(xproto.CW.BackPixel | xproto.CW.OverrideRedirect, [colour, int(alone)]),
-        )
-        placed = struct.pack("=18I", 1, 20, 20, *[0] * 15)  # by its user: the window manager leaves it there
-        hints = xproto.Atom.WM_NORMAL_HINTS
-        self._core.ChangeProperty(xproto.PropMode.Replace, window, hints, xproto.Atom.WM_SIZE_HINTS, 32, 18, placed)
-        for atom, text in ((xproto.Atom.WM_CLASS, f"{app}\0{app}\0"), (xproto.Atom.WM_NAME, title)):
-            if text.strip("\0"):
-                self.set(window, atom, text.encode())
-        return window
-
-    def set(self, window: int, atom: int, data: bytes) -> None:
-        xproto = self._x.xproto
-        self._core.ChangeProperty(xproto.PropMode.Replace, window, atom, xproto.Atom.STRING, 8, len(data), data)
-        self.done()
-
-    def show(self, window: int, *, shown: bool = True) -> None:
-        (self._core.MapWindow if shown else self._core.UnmapWindow)(window)
-        self.done()
-
-    def end(self, window: int) -> None:
-        self._core.DestroyWindow(window)
-        self.done()
-
-    def done(self) -> None:
-        """The server has done all."""
-        self._core.GetInputFocus().reply()
-
-    def colour(self) -> int:
-        """Of the pixel in the middle of where such a window is."""
-        image = self._core.GetImage(2, self.screen.root, 60, 60, 1, 1, 0xFFFFFFFF).reply()
-        return int.from_bytes(bytes(image.data.buf())[:3], "little")
-
-    def close(self) -> None:
-        self._connection.disconnect()
-
-
 @pytest.fixture
-def ours(server: XServer) -> Iterator[Windows]:
-    windows = Windows(server.environ["DISPLAY"])
+def ours(server: XServer) -> Iterator[XWindows]:
+    windows = XWindows(server.environ["DISPLAY"])
     yield windows
     windows.close()
 
@@ -212,7 +159,7 @@ def apps(watch: X11Watch) -> list[str]:
     return [window.app for window in watch.windows()]
 
 
-def test_what_no_window_manager_lists_is_told_at_once(server: XServer, ours: Windows, follower: X11Watch) -> None:
+def test_what_no_window_manager_lists_is_told_at_once(server: XServer, ours: XWindows, follower: X11Watch) -> None:
     manage(server)
     assert apps(follower) == []
     menu = ours.make("vault", "", alone=True)
@@ -226,7 +173,7 @@ def test_what_no_window_manager_lists_is_told_at_once(server: XServer, ours: Win
     assert apps(follower) == []
 
 
-def test_a_window_is_told_while_its_frame_is_not_known_yet(ours: Windows, follower: X11Watch) -> None:
+def test_a_window_is_told_while_its_frame_is_not_known_yet(ours: XWindows, follower: X11Watch) -> None:
     """As between the frame's mapping and the window manager's list: nothing says that the inner window is a client."""
     frame = ours.make("", alone=True)
     wrapper = ours.make("", parent=frame)
@@ -238,7 +185,7 @@ def test_a_window_is_told_while_its_frame_is_not_known_yet(ours: Windows, follow
     assert window.id == f"{inner:#x}"
 
 
-def test_a_frame_with_a_name_of_its_own_tells_the_managed_window_in_it(ours: Windows, follower: X11Watch) -> None:
+def test_a_frame_with_a_name_of_its_own_tells_the_managed_window_in_it(ours: XWindows, follower: X11Watch) -> None:
     frame = ours.make("manager", alone=True)
     inner, behind = ours.make("vault", parent=frame), ours.make("tab", parent=frame)
     state = ours._core.InternAtom(False, 8, "WM_STATE").reply().atom
@@ -254,7 +201,7 @@ def test_a_frame_with_a_name_of_its_own_tells_the_managed_window_in_it(ours: Win
 
 
 def test_each_change_is_seen_by_the_next_reading_and_nothing_is_asked_without_one(
-    ours: Windows, follower: X11Watch
+    ours: XWindows, follower: X11Watch
 ) -> None:
     first = ours.make("one", "News")
     ours.show(first)
@@ -278,7 +225,7 @@ def test_each_change_is_seen_by_the_next_reading_and_nothing_is_asked_without_on
     assert follower.windows() is settled
 
 
-def test_a_title_that_changed_before_its_window_was_followed_is_told(ours: Windows, follower: X11Watch) -> None:
+def test_a_title_that_changed_before_its_window_was_followed_is_told(ours: XWindows, follower: X11Watch) -> None:
     """Whoever waits for the descriptor is woken once more after a new window was listed."""
     ours.show(ours.make("one"))
     follower.windows()
@@ -293,7 +240,7 @@ def test_a_title_that_changed_before_its_window_was_followed_is_told(ours: Windo
 
 
 def test_whenever_a_window_is_on_the_screen_a_reading_after_that_tells_it(
-    server: XServer, ours: Windows, follower: X11Watch
+    server: XServer, ours: XWindows, follower: X11Watch
 ) -> None:
     """A window manager draws a window some milliseconds before it lists it."""
     manage(server)
@@ -315,11 +262,11 @@ def test_whenever_a_window_is_on_the_screen_a_reading_after_that_tells_it(
 
 
 def test_windows_of_any_kind_that_come_and_go_meanwhile_are_no_error(
-    server: XServer, ours: Windows, follower: X11Watch
+    server: XServer, ours: XWindows, follower: X11Watch
 ) -> None:
     manage(server)
     stop = threading.Event()
-    flicker = Windows(server.environ["DISPLAY"])
+    flicker = XWindows(server.environ["DISPLAY"])
 
     def come_and_go() -> None:
         for number in range(300):

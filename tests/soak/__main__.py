@@ -8,7 +8,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from tests.soak import drops, hostile, joiners, kills, private, rollovers, stalled, starts
+from tests.soak import drops, hostile, joiners, kills, private, private_report, rollovers, stalled, starts
 from tests.soak.dose import part_of
 
 SEED = 20261121
@@ -45,7 +45,7 @@ def run_one(name: str, *, seed: int, dose: float) -> None:
         elif name in private.RUNS:
             told = private.RUNS[name](Path(folder), seed=seed, dose=dose)
             print(*told.rows(), sep="\n", flush=True)
-            private.judge(told)
+            private_report.judge(told)
         elif name in hostile.RUNS:
             hostile.judge(hostile.RUNS[name](Path(folder), seed=seed, dose=dose))
         elif name == "stalled":

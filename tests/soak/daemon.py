@@ -161,6 +161,7 @@ class Tried:
         for topic in (b"delta/", b"state/", b"hb/"):
             socket.subscribe(topic)
         socket.connect(f"ipc://{notes_socket(self.daemon.environ)}")
+        begun_before = ""
         try:
             while not self._stop.is_set():
                 if not socket.poll(200):
@@ -170,7 +171,9 @@ class Tried:
                 if topic == b"state/":
                     state = State(time.monotonic(), body["connection"], body["next_try_s"])
                     self.books.states.append(state)
-                elif topic.startswith(b"delta/"):
+                elif topic.startswith(b"delta/") and body["n"] and not self.books.deltas:
+                    begun_before = body["snap_id"]  # the daemon's first answer may have begun before we came
+                elif topic.startswith(b"delta/") and body["snap_id"] != begun_before:
                     pieces = self.books.deltas.setdefault(body["snap_id"], [])
                     if body["n"] == 0:
                         pieces.clear()
