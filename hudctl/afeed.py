@@ -8,16 +8,16 @@ from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Self
 
-from hudctl.feed import FeedLink
 from hudctl.feed_core import Cursor
+from hudctl.feed_link import FeedLink, OnDelta, OnOther
 from hudd.wire.messages import Note
 
 
 class AsyncFeed:
     """Iterates over notes with ``async for``. Arguments, properties and errors are those of `hudctl.Feed`.
 
-    Cancelling ``get`` or ``__anext__`` is safe: a note is taken in the same step in which it is returned, so none is
-    lost and none comes twice. One task at a time.
+    Cancelling ``get`` or ``__anext__`` is safe, and the way to stop: a note is taken in the same step in which it is
+    returned, so none is lost and none comes twice. One task at a time.
     """
 
     def __init__(
@@ -26,13 +26,27 @@ class AsyncFeed:
         after: int | None = None,
         stream: str | None = None,
         *,
+        cursor_file: str | os.PathLike[str] | None = None,
         runtime_dir: str | os.PathLike[str] | None = None,
         window: int | None = None,
         streaming: bool = False,
         wait: bool = False,
+        on_delta: OnDelta | None = None,
+        also: Sequence[str] = (),
+        on_other: OnOther | None = None,
     ) -> None:
         self._link = FeedLink(
-            topics, after, stream, runtime_dir=runtime_dir, window=window, streaming=streaming, wait=wait
+            topics,
+            after,
+            stream,
+            cursor_file=cursor_file,
+            runtime_dir=runtime_dir,
+            window=window,
+            streaming=streaming,
+            wait=wait,
+            on_delta=on_delta,
+            also=also,
+            on_other=on_other,
         )
 
     @property
@@ -49,7 +63,7 @@ class AsyncFeed:
         """The next note. Put ``asyncio.timeout`` around it to wait for less than ever.
 
         Raises:
-            HudctlError: The daemon speaks another protocol, or refused for good.
+            HudctlError: The daemon speaks another protocol, or refused for good, or the cursor cannot be kept.
         """
         while True:
             note = self._link.step()
@@ -93,4 +107,8 @@ class AsyncFeed:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            if error is None:
+                self._link.keep()
+        finally:
+            self.close()

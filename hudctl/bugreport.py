@@ -15,7 +15,7 @@ import re
 import subprocess
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from shutil import which
 from typing import Any, Final, cast
@@ -24,7 +24,7 @@ from hudctl.console import print_json, tell
 from hudctl.doctor import examine, read_settings, report_of
 from hudctl.errors import HudctlError
 from hudctl.redaction import HIDDEN, Secrets
-from hudctl.words import objects
+from hudctl.words import lines_of, objects
 from hudd.wire import table
 
 SCHEMA: Final = 1
@@ -33,12 +33,19 @@ LOG_LINES: Final = 1000
 LOG_BYTES: Final = 512_000
 _PERSONAL: Final = (
     "notes.instructions",
+    "privacy.exclude_apps",
+    "privacy.exclude_titles",
+    "privacy.exclude_urls",
     "realtime.key_command",
     "realtime.organization",
     "realtime.project",
     "realtime.safety_identifier",
 )
-_OWN_LOGS: Final = ("Library/Logs/hudd", ".local/state/hudd/log")
+_COMMAND: Final = "command:"
+_AGENT_LOGS: Final = ("Library/Logs/hudd.log", "Library/Logs/hudd.start.log")
+"""Where the agent of launchd logs, also when no daemon runs that could be asked."""
+_SHORTEST_WORDS: Final = 6
+"""Of personal words that are taken out wherever they stand; shorter ones stand in other words, too."""
 _LINE: Final = re.compile(r"^\d{4}-\d\d-\d\d[ T]\S+ (\w+) ")
 ABOUT: Final = """A report of hudd, made by hudctl bugreport.
 
@@ -75,14 +82,15 @@ def collect() -> dict[str, str]:
     seconds = time.monotonic() - started
     settings = read_settings()
     secrets = _secrets(settings)
+    status = _asked("status", _without_reason)
     texts = {
         "README.txt": ABOUT,
         "doctor.json": _dump(report_of(found, seconds)),
         "system.json": _dump(_system()),
         "settings.json": _dump(_without_personal(settings)),
-        "status.json": _dump(_asked("status", _without_reason)),
+        "status.json": _dump(status),
         "errors.json": _dump(_asked("errors", lambda body: body)),
-        "log.txt": _log(),
+        "log.txt": _log(str(status.get("log_file") or "")),
     }
     return {name: secrets.redact(text) if name != "README.txt" else text for name, text in texts.items()}
 
@@ -112,18 +120,30 @@ def _distribution() -> str:
 
 
 def _without_personal(settings: dict[str, Any]) -> dict[str, Any]:
-    rows = [
-        {**row, "value": HIDDEN} if row.get("name") in _PERSONAL and row.get("value") else dict(row)
-        for row in objects(settings.get("settings"))
-    ]
+    rows = [{**row, "value": _shown(row)} for row in objects(settings.get("settings"))]
     return {**settings, "settings": rows}
 
 
+def _shown(row: Mapping[str, Any]) -> object:
+    """What may be told of a setting: of a command as the source only that it is one."""
+    value = row.get("value")
+    if row.get("name") == "screen.source" and str(value).startswith(_COMMAND):
+        return f"{_COMMAND}{HIDDEN}"
+    return HIDDEN if row.get("name") in _PERSONAL and value else value
+
+
 def _secrets(settings: dict[str, Any]) -> Secrets:
+    """With the key, and the personal words of the settings, which a log or a sentence may repeat."""
     secrets = Secrets.of_this_machine(os.environ)
     for row in objects(settings.get("settings")):
-        if row.get("name") == "realtime.key_file" and row.get("value"):
-            return secrets.with_file(Path(str(row["value"])).expanduser())
+        name, value = str(row.get("name")), row.get("value")
+        if name == "realtime.key_file" and value:
+            secrets = secrets.with_file(Path(str(value)).expanduser())
+        elif name == "screen.source" and str(value).startswith(_COMMAND) and " " in str(value):
+            secrets = secrets.with_words(str(value).removeprefix(_COMMAND))  # its arguments are a person's own
+        elif name == "notes.instructions" or name.startswith("privacy.exclude_"):
+            texts = [value] if isinstance(value, str) else lines_of(value)
+            secrets = secrets.with_words(*(text for text in texts if len(text) >= _SHORTEST_WORDS))
     return secrets
 
 
@@ -144,8 +164,12 @@ def _without_reason(status: dict[str, Any]) -> dict[str, Any]:
     return {**status, "pause": {**cast("dict[str, Any]", pause), "why": HIDDEN}} if isinstance(pause, dict) else status
 
 
-def _log() -> str:
-    """The end of the log, above debug."""
+def _log(file: str) -> str:
+    """The end of the log, above debug.
+
+    Args:
+        file: Where the running daemon logs to; '' for none.
+    """
     try:
         done = subprocess.run(
             [_journalctl(), "--user", "--unit", "hudd", "--priority", "info", "--lines", str(LOG_LINES), "--no-pager",
@@ -155,7 +179,7 @@ def _log() -> str:
         text = done.stdout if done.returncode == 0 and "No entries" not in done.stdout else ""
     except (OSError, subprocess.TimeoutExpired):
         text = ""
-    text += "".join(_log_of(path) for path in _log_files())
+    text += "".join(_log_of(path) for path in _log_files(file))
     return text or "There is no log in systemd's journal or in a file; hudd logs to the terminal that it runs in.\n"
 
 
@@ -163,25 +187,34 @@ def _journalctl() -> str:
     return which("journalctl") or "/usr/bin/journalctl"
 
 
-def _log_files() -> list[Path]:
+def _log_files(file: str) -> list[Path]:
     home = Path(os.environ.get("HOME") or "/nonexistent")
-    return [path for folder in _OWN_LOGS for path in sorted((home / folder).glob("*.log")) if path.is_file()]
+    paths = [*([Path(file)] if file else []), *(home / name for name in _AGENT_LOGS)]
+    # Beside each the one that was put aside when it was full.
+    found = [path for named in paths for path in (named.with_name(f"{named.name}.1"), named)]
+    return [path for path in dict.fromkeys(found) if path.is_file()]
 
 
 def _log_of(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - LOG_BYTES))
+            skipped = max(0, path.stat().st_size - LOG_BYTES)
+            file.seek(skipped)
             text = file.read(LOG_BYTES).decode("utf-8", "replace")
     except OSError as error:
         return f"{path} cannot be read: {error.strerror}.\n"
-    return f"== {path}\n{without_debug(text)}"
+    return f"== {path}\n{without_debug(text, whole=not skipped)}"
 
 
-def without_debug(text: str) -> str:
-    """A log in lines without those at debug level, and without what follows such a line unstamped."""
+def without_debug(text: str, *, whole: bool) -> str:
+    """A log in lines without those at debug level, and without what follows such a line unstamped.
+
+    Args:
+        text: Of the log.
+        whole: Whether it begins where the log begins; of a line that was cut nothing is known, so it goes.
+    """
     kept: list[str] = []
-    debug = True  # of a line that was cut at the beginning nothing is known
+    debug = not whole
     for row in text.splitlines():
         found = _LINE.match(row)
         if found is not None:

@@ -160,7 +160,7 @@ def _add_service(verb: argparse.ArgumentParser) -> None:
     new.add_argument("--on-demand", action="store_true", help="start hudd with the first snap, not at login")
     new.add_argument("--key-file", metavar="FILE", help="the key of the service, a file of mode 0600")
     loosen = "take from the sandbox what cannot work in it"
-    names = ("command-source", "key-command", "text-recognition")
+    names = ("command-source", "key-command", "portal-screenshots", "text-recognition")
     new.add_argument("--loosen", action="append", choices=names, help=loosen)
     new.add_argument("--no-start", action="store_true", help="start it only at the next login")
     add("uninstall", "Stop it and remove what install wrote.")
@@ -215,7 +215,8 @@ def _add_keeping(add: Callable[..., argparse.ArgumentParser]) -> None:
     prune.add_argument("--older-than", metavar="DURATION", help="instead of the settings, for instance 30d")
     prune.add_argument("--dry-run", action="store_true", help="only tell what would go")
     export = add("export", "Write notes for other programs.", timeout=30.0)
-    export.add_argument("--format", choices=("jsonl", "md", "csv", "ics"), default="jsonl", help="default jsonl")
+    left_out = "default jsonl; md and ics leave out what says nothing new, failed or was forgotten"
+    export.add_argument("--format", choices=("jsonl", "md", "csv", "ics"), default="jsonl", help=left_out)
     _add_range(export)
     export.add_argument("-o", "--output", metavar="FILE", help="a private file instead of the output")
     backup = add("backup", "Copy the journal into a private file while it is in use.", timeout=300.0)

@@ -11,11 +11,19 @@ from typing import Any, Final, Self, cast
 
 import zmq
 
-from hudctl.connection import Endpoints, check_protocol, hello_params, stamp
-from hudctl.errors import DeadlineError, HudctlError, NotRunningError, RefusedError, UsageError, from_reply
+from hudctl.connection import Endpoints, check_protocol, hello_params
+from hudctl.daemon_clock import DaemonClock
+from hudctl.errors import (
+    DeadlineError,
+    NotRunningError,
+    RefusedError,
+    UsageError,
+    VersionError,
+)
 from hudctl.keeping_calls import KeepingCalls, read_note
 from hudctl.pieces import Pieces
-from hudd.wire.codec import FrameError, decode_reply, encode_request
+from hudctl.replies import reply_to
+from hudd.wire.codec import FrameError, encode_request
 from hudd.wire.ids import new_ulid
 from hudd.wire.messages import Note, delta_topic
 from hudd.wire.table import METHOD_BY_NAME, REPLY_GRACE_MS
@@ -32,6 +40,9 @@ _BROKEN: Final = (
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 )
+
+_EARLY_S: Final = 0.05
+"""A refusal for lateness that comes so long before our own deadline is not about that."""
 
 _STARTED_MS: Final = 1000
 """A daemon that answers a plain connect finishes ZeroMQ's handshake within this."""
@@ -74,6 +85,7 @@ class Client(KeepingCalls):
         self._monitor: zmq.Socket[bytes] | None = None
         self._last_id = 0
         self._hello: dict[str, Any] = {}
+        self._clock = DaemonClock()
 
     def __enter__(self) -> Self:
         return self
@@ -240,15 +252,21 @@ class Client(KeepingCalls):
         dealer = self._new_socket(zmq.DEALER)
         # Nothing is queued for a daemon that is not there: a request must not reach the next one by surprise.
         dealer.setsockopt(zmq.IMMEDIATE, 1)
+        if self._endpoints.on_demand:
+            # By itself the socket would come back to that of systemd, and start the daemon that somebody stopped.
+            dealer.setsockopt(zmq.RECONNECT_IVL, -1)
         self._monitor = dealer.get_monitor_socket(_BROKEN)
         self._socket = dealer
         self._endpoints.connect_control(dealer)
         try:
+            self._clock.forget()
+            before = time.time()
             self._hello = self._exchange("hello", self._introduction, deadline, None)
-            check_protocol(self._hello.get("protocol"))
+            self._clock.told(self._hello.get("time"), before)
+            check_protocol(self._hello.get("protocol"), self._endpoints)
         except DeadlineError as error:
             self._disconnect()
-            hint = "It hangs; restart it (systemctl --user restart hudd)."
+            hint = f"It hangs; the remedy: {self._endpoints.restart}."
             raise DeadlineError("The daemon accepts connections and does not answer.", hint=hint) from error
         except BaseException:
             self._disconnect()
@@ -274,6 +292,16 @@ class Client(KeepingCalls):
             params = {"idem": new_ulid(time.time()), **params}
         try:
             return self._exchange(method, params, deadline, pieces)
+        except DeadlineError as error:
+            if not error.data or time.monotonic() > deadline - _EARLY_S:
+                raise
+            # Too old for the daemon and not for us: a clock was set since it told its time.
+            self._clock.forget()
+            return self._exchange(method, params, deadline, pieces)
+        except VersionError as error:
+            if error.code == "E_UNKNOWN_METHOD" and known is not None and not self._hello.get("replay"):
+                error.hint = self._endpoints.renew_daemon
+            raise
         except _WentAwayError:
             before = self._hello.get("instance")
             self._ensure_open(min(deadline, time.monotonic() + HELLO_S))
@@ -296,7 +324,7 @@ class Client(KeepingCalls):
         self._last_id += 1
         request_id = self._last_id
         try:
-            body = encode_request(request_id, method, stamp(params, deadline - time.monotonic()))
+            body = encode_request(request_id, method, self._clock.stamp(params, deadline - time.monotonic()))
         except (FrameError, TypeError, ValueError) as error:
             raise UsageError(f"The parameters of {method} cannot be sent: {error}") from error
         if not _is_open(self._socket, self._monitor):
@@ -316,7 +344,7 @@ class Client(KeepingCalls):
             if pieces is not None and pieces.socket in ready:
                 pieces.take()
             if self._socket in ready:
-                reply = _reply_to(self._socket.recv_multipart(), request_id)
+                reply = reply_to(self._socket.recv_multipart(), request_id)
                 if reply is not None:
                     return reply
             elif self._monitor in ready:
@@ -351,24 +379,3 @@ def _is_open(made: zmq.Socket[bytes], monitor: zmq.Socket[bytes] | None) -> bool
     if monitor is not None:
         poller.register(monitor, zmq.POLLIN)
     return made in dict(poller.poll(_STARTED_MS))
-
-
-def _reply_to(frames: list[bytes], request_id: int) -> dict[str, Any] | None:
-    """The result for our request; None for the reply to an earlier one.
-
-    Raises:
-        HudctlError: The reply is an error, or cannot be read.
-    """
-    try:
-        body = decode_reply(frames[-1])
-    except FrameError as error:
-        raise HudctlError(f"The daemon's reply cannot be read: {error}") from error
-    reply = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
-    if reply.get("id") != request_id:
-        return None
-    if "error" in reply:
-        raise from_reply(reply["error"])
-    result = reply.get("result")
-    if not isinstance(result, dict):
-        raise HudctlError("The daemon's reply has no result.")
-    return cast("dict[str, Any]", result)

@@ -18,9 +18,11 @@ from hudd.wire.endpoints import (
     UnsafeFolderError,
     control_socket,
     folder_problem,
+    how_to_restart,
     how_to_start,
     notes_socket,
 )
+from hudd.wire.installation import Installation
 from hudd.wire.table import PROTOCOL_NEWEST, PROTOCOL_OLDEST
 
 if TYPE_CHECKING:
@@ -33,8 +35,6 @@ STARTED_S: Final = 20.0
 """A daemon that systemd starts listens by then, or does not come."""
 
 LOOK_S: Final = 0.05
-
-_OLDER_CLIENT: Final = "hudctl is older: pip install --upgrade hudd."
 
 
 def new_token() -> str:
@@ -88,6 +88,18 @@ class Endpoints:
     def may_command(self) -> bool:
         """Whether the command socket is open to us; a ``notes`` key of another machine's daemon only listens."""
         return self._far is None or self._far.key.role == "control"
+
+    @property
+    def restart(self) -> str:
+        """What restarts the daemon, to end a sentence."""
+        return "restart hudd on its machine" if self.is_far else how_to_restart(self._environ)
+
+    @property
+    def renew_daemon(self) -> str:
+        """The remedy for a daemon that is older than we are."""
+        if self.is_far:
+            return f"The daemon is older: bring hudd up to date there, then {self.restart}."
+        return f"The daemon is older: bring hudd up to date with: {Installation.find().upgrade()}, then {self.restart}."
 
     @property
     def why_refused(self) -> str:
@@ -195,8 +207,8 @@ def hello_params(*, window: int | None, streaming: bool) -> dict[str, Any]:
     }
 
 
-def check_protocol(told: object) -> None:
-    """Compare the daemon's ``[oldest, newest]`` with ours.
+def check_protocol(told: object, endpoints: Endpoints) -> None:
+    """Compare the ``[oldest, newest]`` of the daemon that is there with ours.
 
     Raises:
         VersionError: They do not meet; the hint names the side to renew.
@@ -210,13 +222,7 @@ def check_protocol(told: object) -> None:
     ours = f"this hudctl {PROTOCOL_OLDEST} to {PROTOCOL_NEWEST}"
     theirs = f"The daemon speaks protocol {oldest} to {newest}"
     if newest < PROTOCOL_OLDEST:
-        fix = "The daemon is older: pip install --upgrade hudd, then systemctl --user restart hudd."
-        raise VersionError(f"{theirs}, {ours}.", code="E_VERSION", hint=fix)
+        raise VersionError(f"{theirs}, {ours}.", code="E_VERSION", hint=endpoints.renew_daemon)
     if oldest > PROTOCOL_NEWEST:
-        raise VersionError(f"{theirs}, {ours}.", code="E_VERSION", hint=_OLDER_CLIENT)
-
-
-def stamp(params: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
-    """Add ``sent_at`` and ``deadline_ms`` to parameters; those that are None are left out."""
-    given = {name: value for name, value in params.items() if value is not None}
-    return {**given, "sent_at": time.time_ns() // 1_000_000, "deadline_ms": max(1, int(timeout_s * 1000))}
+        fix = f"hudctl is older: bring it up to date with: {Installation.find().upgrade()}"
+        raise VersionError(f"{theirs}, {ours}.", code="E_VERSION", hint=f"{fix}.")

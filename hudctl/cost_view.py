@@ -17,6 +17,8 @@ _TOKENS: Final = {
 }
 _SPARE: Final = ("image", "output", "cached", "input")
 """Columns that a narrow terminal does without, the first one first."""
+_EXTRA: Final = {"assumed": "assumed_microusd", "no price": "unpriced"}
+"""Columns that stand there only when there is something to tell."""
 _CSV: Final = (
     "answers",
     "input_tokens",
@@ -32,6 +34,8 @@ _CSV: Final = (
 )
 _BARS: Final = 24
 """A chart is small: the newest hours or days."""
+_FEW: Final = 20
+"""From fewer changes no rate can be told."""
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 _WIDEST_BAR: Final = 40
 
@@ -67,15 +71,15 @@ def _title(cost: Mapping[str, Any], look: Look) -> str:
 
 def _table(rows: Sequence[Mapping[str, Any]], total: Mapping[str, Any], look: Look) -> list[str]:
     named = [name for name in _NAMES if name in rows[0]] or ["engine", "model", "trigger"]
-    assumed = any(number_or_none(row.get("assumed_microusd")) for row in rows)
-    heading = [*(_NAMES[name] for name in named), "answers", *_TOKENS.values(), "cost", "assumed"]
+    extra = [name for name, key in _EXTRA.items() if any(number_or_none(row.get(key)) for row in rows)]
+    heading = [*(_NAMES[name] for name in named), "answers", *_TOKENS.values(), "cost", *extra]
     whole = [
         heading,
-        *([*(_named(row, name) for name in named), *_figures(row)] for row in rows),
-        [*("" for _ in named), *_figures(total)],
+        *([*(_named(row, name) for name in named), *_figures(row, extra)] for row in rows),
+        [*("" for _ in named), *_figures(total, extra)],
     ]
     alike = ["engine"] if len({line(row.get("engine")) for row in rows}) == 1 and len(named) > 1 else []
-    table = fitting([row if assumed else row[:-1] for row in whole], look.width, [*alike, *_SPARE])
+    table = fitting(whole, look.width, [*alike, *_SPARE])
     table[-1][0] = "total"
     words = frozenset(_NAMES.values())
     first, *body, last = columns(table, frozenset(at for at, name in enumerate(table[0]) if name not in words))
@@ -86,7 +90,7 @@ def _table(rows: Sequence[Mapping[str, Any]], total: Mapping[str, Any], look: Lo
     share = _cached_percent(total)
     if share is not None:
         lines += wrap(f"{share} % of the input came from the service's cache.", look.width)
-    if assumed:
+    if "assumed" in extra:
         lines += wrap("Assumed is what was reserved for answers that told no usage.", look.width)
     return lines
 
@@ -101,10 +105,15 @@ def _named(row: Mapping[str, Any], name: str) -> str:
     return text[:16].replace("T", " ") if name == "hour" else text
 
 
-def _figures(row: Mapping[str, Any]) -> list[str]:
+def _figures(row: Mapping[str, Any], extra: Sequence[str]) -> list[str]:
     numbers = [number_or_none(row.get(name)) for name in ("answers", *_TOKENS)]
-    assumed = money(row["assumed_microusd"]) if number_or_none(row.get("assumed_microusd")) else ""
-    return [*("" if number is None else f"{number:,}" for number in numbers), money(row.get("microusd")), assumed]
+    told = ["" if number is None else f"{number:,}" for number in numbers]
+    return [*told, money(row.get("microusd")), *(_extra(row, name) for name in extra)]
+
+
+def _extra(row: Mapping[str, Any], name: str) -> str:
+    number = number_or_none(row.get(_EXTRA[name]))
+    return "" if not number else money(number) if name == "assumed" else f"{number:,}"
 
 
 def _warnings(total: Mapping[str, Any], look: Look) -> list[str]:
@@ -112,7 +121,7 @@ def _warnings(total: Mapping[str, Any], look: Look) -> list[str]:
     if number_or_none(total.get("unpriced")):
         sentence = (
             f"{count(total['unpriced'], 'answer')} without a known price: that cost is unknown, not zero, and not in "
-            "the sum; name the price in [cost] prices_file."
+            "the sums; name the price in [cost] prices_file."
         )
         lines += [look.paint(row, "red") for row in wrap(sentence, look.width)]
     if number_or_none(total.get("unnoted_microusd")):
@@ -129,6 +138,7 @@ def _chart(chart: Mapping[str, Any], look: Look) -> list[str]:
         return []
     # Local answers cost nothing: then the bars are their number.
     unit = "microusd" if any(number_or_none(bar.get("microusd")) for bar in bars) else "answers"
+    priced = unit == "microusd" or any(number_or_none(bar.get("unpriced")) for bar in bars)
     values = [number_or_none(bar.get(unit)) or 0 for bar in bars]
     most = max(values) or 1
     room = max(8, min(_WIDEST_BAR, (look.width or 80) - 36))
@@ -140,9 +150,15 @@ def _chart(chart: Mapping[str, Any], look: Look) -> list[str]:
         if before and _apart(before, at) > timedelta(hours=1 if hourly else 24):
             rows.append(["⋮", "", "", ""])
         before = at
-        cost = money(value) if unit == "microusd" else ""
+        cost = _bar_cost(bar) if priced else ""
         rows.append([at[5:16].replace("T", " "), bar_of(value / most, room), cost, count(bar.get("answers"), "answer")])
     return ["", *columns(rows, frozenset({2, 3})), ""]
+
+
+def _bar_cost(bar: Mapping[str, Any]) -> str:
+    """What is known of it; more than that when some answers have no price."""
+    known = money(bar.get("microusd"))
+    return f"> {known}" if number_or_none(bar.get("unpriced")) and bar.get("microusd") is not None else known
 
 
 def _apart(one: str, other: str) -> timedelta:
@@ -176,15 +192,8 @@ def render_estimate(
     """The answer of ``cost`` with ``estimate``: each model of the price table with both memories."""
     look = Look(colour, width, zone)
     told = mapping(body.get("estimate"))
-    asked = number_or_none(told.get("asked")) or 0
-    if asked:
-        how = (
-            f"At {_short(told.get('per_hour'))} questions an hour, as in the {_short(told.get('hours'))} hours at the "
-            f"screen seen in the last week ({count(asked, 'question')}, {line(told.get('cold_percent'))} % of them "
-            "after more than 5 minutes)"
-        )
-    else:
-        how = "Nothing was asked within the last week, so only the price of one answer is known"
+    seen = number_or_none(told.get("changes", told.get("asked"))) or 0  # an older daemon counts only the questions
+    how = _habits(told, seen)
     counted = (
         f"{line(told.get('image_tokens'))} image tokens and {line(told.get('answer_tokens'))} answer tokens each, "
         f"{line(told.get('reasoning_tokens'))} more for models that reason"
@@ -193,7 +202,7 @@ def render_estimate(
     table = [["", "model", "memory", "an answer", "cached", "uncached", "an hour", "a day", "within cap"]]
     for row in objects(told.get("rows")):
         figures = [money(row.get(f"{name}_microusd")) for name in ("answer", "warm", "cold")]
-        rates = [money(row.get(f"{name}_microusd")) if asked else "" for name in ("hour", "day")]
+        rates = [money(row.get(f"{name}_microusd")) if seen else "" for name in ("hour", "day")]
         within = number_or_none(row.get("answers_within_cap"))
         mark = "*" if row.get("present") else ""
         named = [mark, line(row.get("model")), line(row.get("memory"))]
@@ -203,11 +212,25 @@ def render_estimate(
     dated = f" Prices of {line(body['prices_date'])}." if body.get("prices_date") else ""
     cap = round_money(body.get("cap_microusd"))
     hours = _short(told.get("active_hours"))
+    now = "The embedded engine answers now, for nothing" if told.get("engine") == "local" else "* the present settings"
     note = (
-        f"* the present settings. A day has {hours} active hours; so many answers are within the cap of {cap} a day, "
-        f"which is never passed.{dated}"
+        f"{now}. A day has {hours} active hours; so many answers are within the cap of {cap} a day, which is never "
+        f"passed: hudd asks less often then.{dated}"
     )
     return "\n".join([*lines, *wrap(note, look.width)])
+
+
+def _habits(told: Mapping[str, Any], seen: float) -> str:
+    """The rate that the estimate goes by, and how far it is to be trusted."""
+    if not seen:
+        return "Nothing changed on the screen within the last week, so only the price of one answer is known"
+    how = (
+        f"If all that is worth a question were asked: {_short(told.get('per_hour'))} changes an hour, as in the "
+        f"{_short(told.get('hours'))} hours at the screen seen in the last week ({count(seen, 'change')}, "
+        f"{line(told.get('cold_percent'))} % of them after more than 5 minutes; "
+        f"{count(told.get('asked'), 'question')} asked)"
+    )
+    return f"{how}, which is little to go by" if seen < _FEW else how
 
 
 def _short(value: object) -> str:

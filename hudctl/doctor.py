@@ -23,6 +23,7 @@ from hudctl.doctor_daemon import ask_daemon, ask_installation
 from hudctl.doctor_words import Line, failure, verdict
 from hudctl.words import Colour, Look, hang, line
 from hudd.wire import table
+from hudd.wire.installation import Installation
 
 SCHEMA: Final = 1
 LIMIT_S: Final = 14.0
@@ -169,7 +170,7 @@ def _lines_of(child: subprocess.Popen[str] | OSError, end: float) -> Iterator[Li
         yield failure(
             "checks",
             f"hudd's own checks cannot run: {words}.",
-            "Install hudd again: pip install --force-reinstall hudd",
+            f"Install hudd again: {Installation.find().reinstall()}",
         )
 
 

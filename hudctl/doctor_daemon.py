@@ -14,6 +14,7 @@ from hudctl.doctor_words import Line, failure, ok, warning
 from hudctl.errors import DeadlineError, HudctlError, NotRunningError, VersionError
 from hudctl.words import line, lines_of, mapping
 from hudd.wire.endpoints import LOCK, EndpointError, how_to_start, runtime_dir
+from hudd.wire.installation import Installation
 
 ASK_S: Final = 3.0
 VERSION_S: Final = 5.0
@@ -71,16 +72,20 @@ def ask_daemon() -> Iterator[Line]:
     """Whether it runs and answers, whether it fits this hudctl, and what it says of itself."""
     try:
         from hudctl.client import Client  # noqa: PLC0415 - zmq may be missing, which is to be told
+        from hudctl.connection import Endpoints  # noqa: PLC0415 - beside it
     except ImportError as error:
         cause = f"hudctl cannot talk to hudd: {error}."
-        yield failure("daemon", cause, "Install hudd again: pip install --force-reinstall hudd")
+        yield failure("daemon", cause, f"Install hudd again: {Installation.find().reinstall()}")
         return
     try:
         with Client(timeout_s=ASK_S) as client:
             hello = client.hello()
             status = client.status()
     except NotRunningError as error:
-        yield warning("daemon", error.message, error.hint or f"Start it with: {how_to_start(os.environ)}")
+        if Endpoints().on_demand:
+            yield ok("daemon", "hudd is not running; systemd starts it with the first snap.")
+        else:
+            yield warning("daemon", error.message, error.hint or f"Start it with: {how_to_start(os.environ)}")
     except VersionError as error:
         yield failure("daemon", error.message, error.hint)
     except DeadlineError as error:

@@ -102,7 +102,7 @@ class UpstreamError(HudctlError):
 
 
 class StorageError(HudctlError):
-    """Raised when the journal could not be read or written."""
+    """Raised when the journal, or a file of the caller's, could not be read or written."""
 
     exit_code = table.EXIT_STORAGE
 

@@ -68,7 +68,7 @@ def as_markdown(notes: Iterable[Note], *, zone: tzinfo | None = None) -> Iterato
         zone: Zone of the times; None is that of this machine.
     """
     day = ""
-    for note in _told(notes):
+    for note in told(notes):
         moment = datetime.fromtimestamp(note.time, UTC).astimezone(zone)
         if f"{moment:%A %Y-%m-%d}" != day:
             yield "" if not day else "\n"
@@ -87,7 +87,7 @@ def _plain(text: str) -> str:
 def as_ics(notes: Iterable[Note]) -> Iterator[str]:
     """A calendar with an event a note (RFC 5545). What says nothing is left out."""
     yield "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//hudd//hudctl export//EN\r\nCALSCALE:GREGORIAN\r\n"
-    for note in _told(notes):
+    for note in told(notes):
         first = line(note.text)
         summary = first if len(first) <= SUMMARY_CHARACTERS else f"{first[: SUMMARY_CHARACTERS - 1].rstrip()}…"
         yield "".join(
@@ -107,7 +107,7 @@ def as_ics(notes: Iterable[Note]) -> Iterator[str]:
     yield "END:VCALENDAR\r\n"
 
 
-def _told(notes: Iterable[Note]) -> Iterator[Note]:
+def told(notes: Iterable[Note]) -> Iterator[Note]:
     """Without answers that said nothing new, failed ones and what was forgotten."""
     return (note for note in notes if note.kind == "note" and note.text.strip())
 
@@ -140,3 +140,6 @@ FORMS: Final[Mapping[str, Callable[[Iterable[Note]], Iterator[str]]]] = {
     "csv": as_csv,
     "ics": as_ics,
 }
+
+FOR_READERS: Final = frozenset({"md", "ics"})
+"""Forms in which only what is `told` is written."""

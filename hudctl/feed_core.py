@@ -21,6 +21,8 @@ from hudd.wire.table import REPLAY_PAGE
 
 ASK_TIMEOUT_S: Final = 5.0
 """A page that did not come by then was asked of a daemon that is gone; it is asked for again."""
+SMALLEST_PAGE: Final = 8
+"""So few notes are asked for over a line on which more take longer than that."""
 
 BACKOFF_FIRST_S: Final = 0.2
 BACKOFF_LAST_S: Final = 5.0
@@ -44,6 +46,7 @@ class Ask:
         seq: Notes after this number.
         topic_prefix: What all our topics begin with.
         wanted: The newest note known of when it was asked.
+        limit: How many notes the page may have.
     """
 
     number: int
@@ -51,10 +54,11 @@ class Ask:
     seq: int
     topic_prefix: str
     wanted: int
+    limit: int = REPLAY_PAGE
 
     def params(self) -> dict[str, Any]:
         """The parameters of the request."""
-        return {"stream": self.stream, "seq": self.seq, "topic_prefix": self.topic_prefix, "limit": REPLAY_PAGE}
+        return {"stream": self.stream, "seq": self.seq, "topic_prefix": self.topic_prefix, "limit": self.limit}
 
 
 @dataclass(slots=True)
@@ -76,6 +80,7 @@ class FeedCore:
     fresh: bool = False
     welcomed: bool = False
     _cursors: dict[str, int] = field(default_factory=dict[str, int])
+    _instance: str | None = None
     _wanted: int = 0
     _must_ask: bool = False
     _asks: int = 0
@@ -83,6 +88,7 @@ class FeedCore:
     _resend_at: float = 0.0
     _not_before: float = 0.0
     _backoff_s: float = BACKOFF_FIRST_S
+    _limit: int = REPLAY_PAGE
 
     def __post_init__(self) -> None:
         self.topics = tuple(dict.fromkeys(self.topics))
@@ -114,7 +120,7 @@ class FeedCore:
             except (LookupError, TypeError, AttributeError) as error:
                 raise ValueError(f"this is no {topic} frame: {error!r}") from error
             if topic.startswith("welcome/"):
-                self._on_welcome(stream, heads, now)
+                self._on_welcome(stream, heads, str(body.get("instance")), now)
             elif self.welcomed:
                 self._on_heads(stream, heads)
 
@@ -135,6 +141,7 @@ class FeedCore:
             raise ValueError(f"this is no page of notes: {error!r}") from error
         self._outstanding = None
         self._backoff_s = BACKOFF_FIRST_S
+        self._limit = min(self._limit * 2, REPLAY_PAGE)
         if stream != ask.stream:
             # The journal was replaced under us: this page counts from a number of the other one.
             self._switch(stream)
@@ -169,6 +176,7 @@ class FeedCore:
         if self._outstanding is not None and now >= self._resend_at:
             self._outstanding = None
             self._must_ask = True
+            self._limit = max(self._limit // 2, SMALLEST_PAGE)
         if self._outstanding is not None or self.stream is None or not self.welcomed or now < self._not_before:
             return None
         seq = self._cursors.get(self.stream, 0)
@@ -176,7 +184,7 @@ class FeedCore:
             return None
         self._asks += 1
         self._must_ask = False
-        self._outstanding = Ask(self._asks, self.stream, seq, _shared_prefix(self.topics), self._wanted)
+        self._outstanding = Ask(self._asks, self.stream, seq, _shared_prefix(self.topics), self._wanted, self._limit)
         self._resend_at = now + ASK_TIMEOUT_S
         return self._outstanding
 
@@ -195,7 +203,7 @@ class FeedCore:
     def _is_ours(self, topic: str) -> bool:
         return any(topic.startswith(prefix) for prefix in self.topics)
 
-    def _on_welcome(self, stream: str, heads: Mapping[str, int], now: float) -> None:
+    def _on_welcome(self, stream: str, heads: Mapping[str, int], instance: str, now: float) -> None:
         if not self.welcomed:
             self.welcomed = True
             if self.after is None:
@@ -205,11 +213,13 @@ class FeedCore:
             elif self.stream is None:
                 self.stream = stream
                 self._cursors[stream] = self.after
-            newest = max(heads.values(), default=0)
-            if self.stream == stream and 0 < newest < self._cursors[stream]:
-                # An older copy of the journal was put back: its next notes take numbers that we hold already.
-                self.fresh = True
-                self._cursors[stream] = newest
+        newest = max(heads.values(), default=0)
+        if instance != self._instance and 0 < newest < self._cursors.get(stream, 0):
+            # An older copy of the journal was put back: its next notes take numbers that we hold already.
+            self.fresh = True
+            self._cursors[stream] = newest
+            self._wanted = 0
+        self._instance = instance
         if self._outstanding is not None:
             # A welcome means a new connection, perhaps a new daemon that never got the request.
             self._outstanding = None

@@ -214,13 +214,15 @@ def _trouble_rows(status: Mapping[str, Any]) -> list[_Row]:
     if journal.get("degraded"):
         rows.append(("journal", line(journal.get("sentence")) or "it cannot be written", "red"))
     if journal.get("set_aside"):
-        rows.append(("", f"the old journal was damaged and set aside as {line(journal['set_aside'])}", "red"))
+        told = [line(journal[name]) for name in ("spent", "paused") if journal.get(name)]
+        text = f"the old journal was damaged and set aside as {line(journal['set_aside'])}"
+        rows.append(("", ". ".join(filter(None, (text, " ".join(told)))), "red"))
     advice = line(mapping(status.get("reading")).get("advice"))
     return [*rows, ("reading", advice, "yellow")]
 
 
 def _money_rows(cost: Mapping[str, Any]) -> list[_Row]:
-    rows: list[_Row] = [("cost today", _today(cost), None)]
+    rows: list[_Row] = [("cost today", _today(cost), None), ("", _unpriced(mapping(cost.get("unpriced"))), "red")]
     stage = line(cost.get("stage"))
     if stage not in ("", "normal"):
         rows.append(("", line(cost.get("sentence")), "red" if stage == "nothing" else "yellow"))
@@ -229,9 +231,10 @@ def _money_rows(cost: Mapping[str, Any]) -> list[_Row]:
         rows.append(("", f"the next automatic question in {span(pacing['next_automatic_s'])} at the earliest", None))
     unnoted = mapping(cost.get("unnoted"))
     if unnoted.get("alarm"):
-        spent = (
-            f"{round_money(unnoted.get('microusd'))} was spent on the last {count(unnoted.get('answers'), 'answer')}"
-        )
+        known = round_money(unnoted["microusd"]) if unnoted.get("microusd") is not None else ""
+        sums = [known, "an unknown sum" if number_or_none(unnoted.get("unpriced")) else ""]
+        what = " and ".join(filter(None, sums)) or "money"
+        spent = f"{what} was spent on the last {count(unnoted.get('answers'), 'answer')}"
         rows.append(("", f"{spent} without a note; hudctl errors tells why", "red"))
     learnt = mapping(cost.get("learnt"))
     figures = [
@@ -250,11 +253,21 @@ def _today(cost: Mapping[str, Any]) -> str:
     if not cost:
         return ""
     text = money(cost.get("microusd"))
-    if cost.get("cap_microusd") is not None:
+    if cost.get("cap_microusd") is not None and cost.get("microusd") is not None:
         text += f" of {round_money(cost['cap_microusd'])}"
     if number_or_none(cost.get("reserved_microusd")):
         text += f", {money(cost['reserved_microusd'])} more reserved"
     return f"{text}, {count(cost.get('answers'), 'answer')}"
+
+
+def _unpriced(unpriced: Mapping[str, Any]) -> str:
+    if not number_or_none(unpriced.get("answers")):
+        return ""
+    tokens = number_or_none(unpriced.get("tokens")) or 0
+    return (
+        f"{count(unpriced['answers'], 'answer')} without a known price ({tokens:,} tokens): that cost is unknown, not "
+        "zero, and no cap in dollars holds it; name the price in [cost] prices_file"
+    )
 
 
 def _subscribers(subscribers: Mapping[str, Any]) -> str:

@@ -87,17 +87,19 @@ def _pruned(body: dict[str, Any]) -> str:
 
 def export(arguments: argparse.Namespace) -> int:
     """Notes in the form of another program, to a private file or to the output."""
-    from hudctl.exports import FORMS  # noqa: PLC0415 - no other verb needs csv
+    from hudctl.exports import FOR_READERS, FORMS, told  # noqa: PLC0415 - no other verb needs csv
 
     since, until = times.parse_range(arguments.since, arguments.until, now=now_local())
     if arguments.json and arguments.output is None:
         raise UsageError("--json tells what was written and needs -o FILE; the notes themselves: --format jsonl.")
-    told = {"notes": 0}
+    count = 0
     with Client(timeout_s=arguments.timeout) as client:
 
         def counted() -> Iterator[Note]:
-            for note in client.export(since=since, until=until):
-                told["notes"] += 1
+            nonlocal count
+            notes = client.export(since=since, until=until)
+            for note in told(notes) if arguments.format in FOR_READERS else notes:
+                count += 1
                 yield note
 
         pieces = FORMS[arguments.format](counted())
@@ -109,9 +111,9 @@ def export(arguments: argparse.Namespace) -> int:
         path = Path(arguments.output).absolute()
         size = _write(path, pieces)
     if arguments.json:
-        print_json({"schema": SCHEMA, "path": str(path), "bytes": size, **told})
+        print_json({"schema": SCHEMA, "path": str(path), "bytes": size, "notes": count})
     else:
-        print(f"Wrote {_notes(told['notes'])} to {path}.")
+        print(f"Wrote {_notes(count)} to {path}.")
     return table.EXIT_OK
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -59,7 +60,12 @@ class Secrets:
             word = path.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError):
             return self
-        return Secrets((*self.words, word), self.home, self.host, self.user) if len(word) >= 6 else self
+        return self.with_words(word) if len(word) >= 6 else self
+
+    def with_words(self, *words: str) -> Secrets:
+        """Also these, as they are and as JSON writes them."""
+        written = [json.dumps(word, ensure_ascii=False)[1:-1] for word in words]
+        return replace(self, words=(*self.words, *dict.fromkeys(filter(None, (*words, *written)))))
 
     def redact(self, text: str) -> str:
         """The text without them."""

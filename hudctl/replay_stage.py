@@ -141,6 +141,8 @@ class Stage:
             "instance": self._instance,
             "stream": self._recording.stream,
             "pid": os.getpid(),
+            "time": iso_time(self._clock.wall()),
+            "replay": True,
             "capabilities": ["hello", "notes.search", "notes.since", "status"],
         }
 
@@ -174,17 +176,18 @@ class Stage:
     async def _since(self, request: Request) -> Mapping[str, Any]:
         asked = request.params
         stream, prefix = asked.get("stream", ""), asked.get("topic_prefix", "")
-        fresh = stream not in ("", self._recording.stream)
-        after, limit = 0 if fresh else int(asked["seq"]), int(asked.get("limit", table.REPLAY_PAGE))
+        other = stream not in ("", self._recording.stream)
+        after, limit = 0 if other else int(asked["seq"]), int(asked.get("limit", table.REPLAY_PAGE))
+        oldest = self._notes[0].seq if self._notes else 0
         found = [note for note in self._notes if note.seq > after and note.topic.startswith(prefix)]
         heads = [seq for topic, seq in self._heads.items() if topic.startswith(prefix)]
         return {
             "stream": self._recording.stream,
             "notes": [note.to_json() for note in found[:limit]],
             "more": len(found) > limit,
-            "oldest": self._notes[0].seq if self._notes else 0,
+            "oldest": oldest,
             "head": max(heads, default=0),
-            "fresh": fresh,
+            "fresh": other or 0 < after < oldest - 1,
         }
 
     async def _search(self, request: Request) -> Mapping[str, Any]:

@@ -94,8 +94,12 @@ class Launchd:
         }
 
     def logs(self, lines: int, *, follow: bool) -> list[str]:
-        """The file that hudd writes."""
-        return ["tail", "-n", str(lines), *(["-F"] if follow else []), f"{self._home}/Library/Logs/hudd.log"]
+        """The files that hudd writes: what it logs, and what it said before it could; the newer one last."""
+        folder = Path(self._home) / "Library" / "Logs"
+        there = [path for path in (folder / "hudd.start.log", folder / "hudd.log") if _size(path)]
+        there.sort(key=lambda path: path.stat().st_mtime)
+        named = [str(path) for path in there or [folder / "hudd.log"]]
+        return ["tail", "-n", str(lines), *(["-F"] if follow else []), *named]
 
     def _check_installed(self) -> None:
         if not self.path.exists():
@@ -103,6 +107,10 @@ class Launchd:
 
     def _launchctl(self, *words: str, may_fail: bool = False) -> Command:
         return Command(("launchctl", *words), may_fail, _explain)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _explain(words: str) -> HudctlError:

@@ -123,6 +123,7 @@ class Systemd:
 
     def uninstall(self) -> Plan:
         """Stop, disable and remove what `install` made; what a person wrote stays."""
+        self._version()  # nothing is taken away from under a hudd that cannot be stopped
         ours = [path for path in self._files() if _is_ours(path)]
         if not ours and not (self._takes_packaged() and self._is_enabled()):
             raise HudctlError(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 MARK: Final = "# Written by hudctl service install; it writes it anew. Your changes belong into: systemctl --user edit"
-LOOSEN: Final = ("command-source", "key-command", "text-recognition")
+LOOSEN: Final = ("command-source", "key-command", "portal-screenshots", "text-recognition")
 """Drop-ins that take something of the sandbox away, for what cannot work inside of it."""
 
 NOTIFY_RELOAD_SINCE: Final = 253
@@ -83,7 +83,6 @@ def agent(command: Iterable[str], *, home: str, environment: Mapping[str, str]) 
     """The launchd agent for one installation: an XML property list."""
     wanted: dict[str, Any] = plistlib.loads(shipped("io.github.hudd.plist").encode())
     wanted["ProgramArguments"] = [*command, "--log-file", f"{home}/Library/Logs/hudd.log"]
-    # The log itself is capped by hudd; here goes only what the interpreter prints when it cannot start.
     wanted["StandardErrorPath"] = f"{home}/Library/Logs/hudd.start.log"
     if environment:
         wanted["EnvironmentVariables"] = dict(environment)

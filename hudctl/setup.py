@@ -9,25 +9,25 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
+import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from hudctl.console import colours, print_json, tell, width
-from hudctl.doctor import child_environment, own_checks, read_settings, render_line
+from hudctl.doctor import own_checks, read_settings, render_line
 from hudctl.doctor_words import Line
 from hudctl.errors import HudctlError, UsageError
 from hudctl.setup_files import Value, changed_text, read_text, what_to_add, write_whole
-from hudctl.setup_key import choose_key
-from hudctl.words import Look, line, objects, wrap
+from hudctl.setup_key import choose_key, keep_for_service
+from hudctl.setup_service import find_installed, install_service, wants_service
+from hudctl.words import Look, objects, wrap
 from hudd.wire import table
 from hudd.wire.endpoints import how_to_start
 
 SCHEMA: Final = 1
-SERVICE_S: Final = 60.0
 Use = Literal["local", "service"]
 
 
@@ -116,7 +116,7 @@ def _steps(run: Setup) -> None:
         values |= choose_key(run)
     _write(run, values)
     _try(run, use)
-    _service(run)
+    _service(run, use)
     run.say()
     for sentence in run.done or ["Nothing was to be changed."]:
         run.say(f"* {sentence}")
@@ -172,16 +172,14 @@ def _show(run: Setup, found: Line) -> None:
 def _choose(run: Setup) -> Use:
     host = urlsplit(str(run.value("realtime.url"))).hostname or "the service"
     cap = run.value("cost.cap_day_usd")
+    leaves = _leaves(str(run.value("picture.crops")), int(run.value("picture.max_pictures")))
     run.say(
         f"""
 Who writes the notes?
   local    the engine inside of hudd. It reads the text on the screen, here,
            offline and for nothing.
   service  a vision model at {host}. Its notes are better.
-           What leaves this machine, per question: one picture of one
-           monitor, the monitor's name, the time, hudd's instructions and a
-           few of its recent notes. Nothing leaves while the screen is still,
-           or while a hudctl pause holds.
+{textwrap.indent(textwrap.fill(leaves, 66), " " * 11)}
            What it costs: about a third of a cent a question, and at most
            ${cap:.2f} a day ([cost] cap_day_usd)."""
     )
@@ -195,6 +193,18 @@ Who writes the notes?
         run.say("Then the local engine answers.")
         answer = "l"
     return "service" if answer == "s" else "local"
+
+
+def _leaves(crops: str, most_pictures: int) -> str:
+    """What a person agrees to; README tells the same."""
+    details = most_pictures - 1 if crops == "auto" else 0
+    also = {0: "", 1: ", sometimes a second one of a part of it in full size"}
+    parts = also.get(details, f", sometimes up to {details} more of parts of it in full size")
+    return (
+        f"What leaves this machine, per question: one picture of one monitor{parts}, the monitor's name, the time, "
+        "hudd's instructions and a few of its recent notes. Nothing leaves while the screen is still, or while a "
+        "hudctl pause holds."
+    )
 
 
 def _write(run: Setup, values: dict[str, Value]) -> None:
@@ -220,6 +230,7 @@ def _write(run: Setup, values: dict[str, Value]) -> None:
     if problems:
         write_whole(run.config, before, private=False)
         raise HudctlError(f"The settings did not take it, so they are as before: {' '.join(problems)}")
+    run.settings |= {f"realtime.{key}": value for key, value in values.items()}
     told = ", ".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items())
     rest = "; nothing else in it was changed" if before else ""
     run.done.append(f"[realtime] {told} stands in {run.config}{rest}.")
@@ -239,35 +250,17 @@ def _try(run: Setup, use: Use) -> None:
                 _show(run, found)
 
 
-def _service(run: Setup) -> None:
-    from hudctl.verbs import VERBS  # noqa: PLC0415 - loads what the verbs need
-
-    if "service" not in VERBS:
+def _service(run: Setup, use: Use) -> None:
+    if not (run.asks or run.arguments.install_service):
         return
-    wanted = run.arguments.install_service
-    if not wanted and run.asks:
-        wanted = run.ask("\nShall the system start hudd with your session?", "Yn") == "y"
-    if not wanted:
+    installed = find_installed()
+    if not wants_service(run, installed):
         return
+    if use == "service" and not (installed is not None and installed.has_key):
+        values = keep_for_service(run)
+        if values is None:
+            return
+        if values:
+            _write(run, values)
     ran = _runs()
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "hudctl", "service", "install"],
-            env=child_environment(),
-            capture_output=True,
-            text=True,
-            timeout=SERVICE_S,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-    except subprocess.TimeoutExpired:
-        raise HudctlError("The service was not installed in time.", hint="Try: hudctl service install") from None
-    said = line(done.stdout) or line(done.stderr).removeprefix("hudctl: ")
-    if done.returncode:
-        run.say(f"The service was not installed: {said}")
-        run.failed = True
-        run.checks.append({"name": "service", "state": "warning", "cause": said, "remedy": "hudctl service install"})
-        return
-    run.started = not ran
-    run.done.append("hudd is installed as a service.")
-    run.say(said)
+    run.started = install_service(run, installed) and not ran

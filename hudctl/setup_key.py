@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from hudctl.doctor import child_environment, own_checks
 from hudctl.errors import HudctlError, UsageError
 from hudctl.setup_files import KEY_NAME, Value, check_key_file, checked_key, write_whole
-from hudctl.words import line
+from hudctl.words import line, mapping
 
 if TYPE_CHECKING:
     from hudctl.setup import Setup  # it hands itself over; at run time this module does not know it
@@ -27,6 +27,7 @@ ASK_S: Final = 60.0
 ALONE_S: Final = 15.0
 """Without a person nobody unlocks it."""
 _LONGEST_STDIN: Final = 8192
+_VARIABLES: Final = ("HUDD_REALTIME_KEY", "OPENAI_API_KEY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,25 @@ def choose_key(run: Setup) -> dict[str, Value]:
             run.say(error.message)
         else:
             return _keep(run, key, keyring=keyring)
+
+
+def keep_for_service(run: Setup) -> dict[str, Value] | None:
+    """Put a key that only this shell's environment holds where a service finds it, too.
+
+    Returns:
+        Settings that name it; none when it stands elsewhere already. None when the person does not want that.
+    """
+    row = next((row for row in reversed(run.checks) if row["name"] == "key"), None)
+    name = str(mapping(row.get("details")).get("where")) if row is not None else ""
+    if name not in _VARIABLES or any(run.value(f"realtime.{key}") for key in ("key_file", "key_command", "keyring")):
+        return {}
+    run.say(f"\nThe key stands in {name} of this shell, which a service does not see.")
+    if run.asks and run.ask("Keep it for the service, too?", "Yn") != "y":
+        run.say("Then the service is not installed: it would have no key.")
+        return None
+    return _keep(
+        run, checked_key(os.environ[name]), keyring=run.arguments.keyring or (run.asks and _offer_keyring(run))
+    )
 
 
 def _offer_keyring(run: Setup) -> bool:

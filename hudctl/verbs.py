@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from hudctl import render, times
 from hudctl.client import Client
-from hudctl.console import colours, now_local, print_json, tell, width, window
+from hudctl.console import colours, now_local, print_json, width, window
 from hudctl.errors import HudctlError, UsageError
 from hudctl.first_use import saying_first_use
 from hudctl.flowing import Flow
@@ -21,8 +21,6 @@ from hudd.wire import table
 from hudd.wire.messages import Note
 
 SCHEMA: Final = 1
-FOLLOW_SHOWS: Final = 10
-"""Notes of the past that `follow` begins with, as `tail -f` does."""
 
 
 def client_version() -> str:
@@ -124,48 +122,6 @@ def _all_pages(client: Client, arguments: argparse.Namespace, since: float | Non
         if not page:
             break
     return found
-
-
-def follow(arguments: argparse.Namespace) -> int:
-    """Catch up, then follow; ends by ctrl-C or after --limit notes."""
-    from hudctl.feed import Feed  # noqa: PLC0415 - only this verb subscribes
-
-    _check_limit(arguments)
-    after = _start_of_follow(arguments)
-    printed = 0
-    with Feed(after=after, window=window(), streaming=True) as feed:
-        for note in feed:
-            if note.kind != "note" and not arguments.all:
-                continue
-            if arguments.json:
-                print_json({"schema": SCHEMA, "note": note.to_json()})
-            else:
-                print(render.render_note(note.to_json(), colour=colours(), width=width()), flush=True)
-            printed += 1
-            if arguments.limit and printed >= arguments.limit:
-                break
-    return table.EXIT_OK
-
-
-def _start_of_follow(arguments: argparse.Namespace) -> int | None:
-    """The number to begin after: as asked for, else such that the last ten notes come first."""
-    if arguments.after is not None and arguments.since is not None:
-        raise UsageError("--since and --after exclude each other.")
-    if arguments.after is not None and arguments.after < 0:
-        raise UsageError(f"--after is {arguments.after}; give the number of a note, 0 for all.")
-    made = Client(timeout_s=5.0)
-    if not made.may_command:
-        return None  # a key of another machine that may only listen: what comes from now on
-    with saying_first_use(made, arguments) as client:
-        if arguments.after is not None:
-            newest = next((note.seq for note in client.notes(limit=1)), 0)
-            if arguments.after > newest:
-                tell(f"hudctl: The newest note is #{newest}; notes are printed from #{arguments.after + 1} on.")
-            return int(arguments.after)
-        if arguments.since is None:
-            recent = client.notes(limit=FOLLOW_SHOWS)
-            return recent[-1].seq - 1 if recent else 0
-        return client.seq_before(times.parse_moment(arguments.since, now=now_local()))
 
 
 def cost(arguments: argparse.Namespace) -> int:
@@ -369,7 +325,7 @@ VERBS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "snap": snap,
     "status": status,
     "notes": notes,
-    "follow": follow,
+    "follow": _of("follow", "follow"),
     "cost": cost,
     "errors": errors,
     "pause": pause,

@@ -10,12 +10,13 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
+from hudd.adapters import paid_caps
 from hudd.clock import SystemClock
 from hudd.config.loader import Loaded
 from hudd.config.paths import journal_file
 from hudd.desktop.sleep import follow_sleep
 from hudd.engine.process import EngineStartError
-from hudd.errors import EXIT_OK, CommandError
+from hudd.errors import EXIT_OK, EXIT_STORAGE, CommandError
 from hudd.house import House
 from hudd.journal.store import Journal
 from hudd.model import UpstreamError
@@ -23,7 +24,7 @@ from hudd.policy.facts import SENTENCES
 from hudd.service.descriptors import raise_descriptor_limit
 from hudd.service.logs import start_logging
 from hudd.service.memory import give_memory_back, spare_what_stays
-from hudd.service.notify import extending, notifier, watchdog_interval_s
+from hudd.service.notify import Notifier, extending, notifier, watchdog_interval_s
 from hudd.service.runtime import RuntimeFolder
 from hudd.service.sandbox import own_sandbox, under_systemd
 from hudd.service.signals import SignalHandlers
@@ -47,7 +48,7 @@ async def run_daemon(
     read: Callable[[], Loaded],
     log_file: Path | None = None,
 ) -> int:
-    """Run until SIGTERM or SIGINT; returns the exit code.
+    """Run until SIGTERM or SIGINT, or until the journal is found damaged; returns the exit code.
 
     Args:
         loaded: The settings.
@@ -67,8 +68,13 @@ async def run_daemon(
         notify = notifier(environ, clock)
         folder = stack.enter_context(RuntimeFolder.open_for(environ))
         with extending(notify, "opening the journal"):
-            journal = Journal.open(journal_file(environ), clock=clock, search=loaded.settings.journal.search)
-        stack.push_async_callback(journal.close)
+            journal = Journal.open(
+                journal_file(environ),
+                clock=clock,
+                search=loaded.settings.journal.search,
+                caps=paid_caps(loaded.settings),
+            )
+        stack.push_async_callback(_close, journal, notify)
         house = House(loaded, environ, version, clock=clock, journal=journal, notify=notify, log_=log_, read=read)
         for sentence in loaded.notes:
             log.info("%s", sentence)
@@ -77,7 +83,7 @@ async def run_daemon(
             log.info("the unit's sandbox is %s", own_sandbox(environ).in_words())
         await Daemon(house).run(watchdog_s=watchdog_interval_s(environ))
         log.info("stopped")
-    return EXIT_OK
+    return EXIT_STORAGE if house.keeping.damaged.is_set() else EXIT_OK
 
 
 class Daemon:
@@ -118,7 +124,9 @@ class Daemon:
                         tasks.create_task(house.guards.run()),
                         tasks.create_task(house.pauses.run()),
                         tasks.create_task(house.spending.run()),
+                        tasks.create_task(house.changes.run()),
                         tasks.create_task(house.keeping.run()),
+                        tasks.create_task(self._stop_at_damage()),
                         tasks.create_task(house.capture.run()),
                         tasks.create_task(house.notices.run()),
                     ]
@@ -166,6 +174,11 @@ class Daemon:
         log.info("stopping on %s", name)
         self._stopping.set()
 
+    async def _stop_at_damage(self) -> None:
+        """The service manager starts hudd again, which sets the damaged journal aside before it is used."""
+        await self._house.keeping.damaged.wait()
+        self._stopping.set()
+
     def _watchdog(self, interval_s: float) -> Watchdog:
         house = self._house
         return Watchdog(
@@ -177,6 +190,12 @@ class Daemon:
             clock=house.clock,
             interval_s=interval_s,
         )
+
+
+async def _close(journal: Journal, notify: Notifier) -> None:
+    """What was asked of it is finished first; on a slow disk the service manager waits for that."""
+    with extending(notify, "closing the journal"):
+        await journal.close()
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:

@@ -91,6 +91,10 @@ def _run(arguments: argparse.Namespace) -> int:
         from hudd.engine.command import run_engine  # noqa: PLC0415 - the daemon never runs it in its own process
 
         return run_engine(arguments)
+    if arguments.log_file is not None:
+        from hudd.service.logs import shorten_start_log  # noqa: PLC0415 - beside its only use
+
+        shorten_start_log(arguments.log_file)
     loaded = _load(arguments)
     if arguments.command == "gate":
         return _gate(arguments, loaded)

@@ -123,12 +123,21 @@ class LinkRefusedError(LinkError):
         status: The HTTP status of the refusal; 0 when no HTTP answer came (DNS, TCP, TLS, time-out).
         body: The first bytes of the answer's body, as text.
         retry_after_s: What the server asked for, or None.
+        code: Why the opening was given up on this side, as a code of hudd's own; '' when it was not.
     """
 
     def __init__(
-        self, message: str, *, status: int = 0, body: str = "", retry_after_s: float | None = None, hint: str = ""
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        body: str = "",
+        retry_after_s: float | None = None,
+        hint: str = "",
+        code: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
+        self.code = code
         self.status = status
         self.body = body
         self.retry_after_s = retry_after_s

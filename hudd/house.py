@@ -42,6 +42,7 @@ from hudd.engine.process import EngineProcess
 from hudd.flow.announcer import Announcer
 from hudd.flow.attention import Attention
 from hudd.flow.capture import Capture
+from hudd.flow.changes import ChangeCounter
 from hudd.flow.commands import Commands, Identity
 from hudd.flow.conversation import CLOCK_LOOK_S, Conversation
 from hudd.flow.counters import Counters
@@ -62,6 +63,7 @@ from hudd.journal.store import Journal
 from hudd.policy.facts import Facts
 from hudd.realtime.models import Models
 from hudd.realtime.prompt import WindowHistory
+from hudd.realtime.router import given_up
 from hudd.redaction import redactor, scrubbed
 from hudd.refit import Refit
 from hudd.relays import Relays
@@ -107,8 +109,13 @@ class House:
         self.local = self.settings.realtime.use == "local"
         self.facts = Facts()
         self.counters = Counters()
-        self.mailbox = Mailbox()
+        self.changes = ChangeCounter(journal.changes, clock)
         self.waiters = Waiters(clock)
+        self.mailbox = Mailbox(
+            on_put=self.changes.count,
+            awaited=self.waiters.awaited,
+            on_given_up=lambda question: self.delivery.put(given_up(question, clock.monotonic())),
+        )
         self.context = new_context()
         self.repeats = Repeats(clock)
         self.ring = KeyRing(KeyFolder(state_dir(environ)))
@@ -158,6 +165,9 @@ class House:
             notes_socket=str(notes_socket(self.environ)),
             journal_path=str(self.journal.path),
             journal_set_aside=None if aside is None else str(aside),
+            journal_spent=self.journal.spent,
+            journal_paused=self.journal.paused,
+            log_file=None if self.log.file is None else str(self.log.file),
         )
 
     def _new_publisher(self, place: Path | str, access: Access) -> Publisher:
@@ -216,6 +226,7 @@ class House:
             status=self.reports.status,
             notify=self.notify.status,
             headline=self.reports.headline,
+            passing=lambda: self.conversation.status().tries_again,
         )
         self.instructions = load_instructions(settings, self.environ)
         self.prices = load_prices(settings, self.environ)
@@ -250,14 +261,20 @@ class House:
             clock=self.clock,
             on_state=self.announcer.state,
         )
-        portal = DesktopPortal(self.environ, state_dir(self.environ) / "portal-token", self.clock)
+        refused: set[str] = set()
+        token = state_dir(self.environ) / "portal-token"
         self.eyes = Eyes(
-            open_screen=lambda: open_screen(self.settings.screen, self.environ, self.clock, portal=lambda: portal),
+            open_screen=lambda: open_screen(
+                self.settings.screen,
+                self.environ,
+                self.clock,
+                portal=lambda: DesktopPortal(self.environ, token, self.clock, refused=refused),
+            ),
             pixels=self.pixels,
             gate=settings.gate,
             clock=self.clock,
             on_gone=self.mailbox.end,
-            grab=self.guards.windows.grab,
+            grab=self.guards.grab,
             details=self.spending.meter.affordable_details,
             why_no_details=self.spending.meter.why_no_details,
             tidy=trim_memory,
@@ -328,7 +345,9 @@ class House:
             on_state=self.relays.connection_changed,
             retake=self.capture.retake,
             shrink=lambda: self.pixels.shrink(),  # noqa: PLW0108 - a reload puts others in their place
+            awaited=self.waiters.awaited,
             clock_look_s=None if tells_of_jumps() else CLOCK_LOOK_S,
+            dials=lambda: not self.endpoint.seeks_key,
             models=self.models,
             effort=effort_of(self.settings),
             on_model=self.relays.use_model,
@@ -356,7 +375,7 @@ class House:
             pause_changed=self.pauses.changed,
             rearm=self.relays.try_again,
             status=self.reports.status,
-            money=self.spending.meter,
+            first_use=self.spending.meter.first_use,
             cost=self.reports.cost,
             settings=self.reports.settings,
             connection=lambda: self.conversation.status().connection,

@@ -61,6 +61,8 @@ class Shot:
         epoch: ``policy.epoch`` read before the grab; the same was read after it, or the shot was discarded.
         grab_ms: How long the grab took, in milliseconds.
         masked: Windows that were painted over because they must not be seen.
+        placed: Whether ``source.rect`` is where the frame lies on the desktop; otherwise no window can be found on it.
+        veiled: Whether only one window was kept, and the rest painted over.
     """
 
     source: Source
@@ -71,6 +73,8 @@ class Shot:
     epoch: int
     grab_ms: float = 0.0
     masked: int = 0
+    placed: bool = True
+    veiled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,47 @@ def test_lines_with_secrets_are_painted_over_and_counted(*, email: bool, expecte
     assert after.source == before.source
 
 
+RANDOM = "Xq7RkT2mZ9vB4nLc8WdYp3GhJ6sFaE1uKoM5iQxNzU8tVbCrD4yHwPjS7gAe3fKd"
+WRAPPED = (
+    "-----BEGIN RSA PRIVATE KEY-----",
+    RANDOM,
+    RANDOM[::-1],
+    "-----END RSA PRIVATE KEY-----",
+    "def main() -> int:",
+    f"token: eyJ{RANDOM[:50]}.eyJ",
+    RANDOM[5:60],
+    f"{RANDOM[20:50]}.{RANDOM[:12]}",
+    "The quick brown fox",
+    f"OPENAI_API_KEY=sk-proj-{RANDOM[:40]}",
+    RANDOM[30:58],
+    "DEBUG=true",
+)
+
+
+def test_every_line_of_what_wraps_is_painted_over_and_fields_of_a_form_too() -> None:
+    image = Image.new("RGB", (900, 100 + 30 * len(WRAPPED)), "white")
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.truetype("DejaVuSansMono.ttf", 16)
+    for row, text in enumerate(WRAPPED):
+        draw.text((20, 20 + 30 * row), text, font=font, fill="black")
+    top = 40 + 30 * len(WRAPPED)
+    for field, digits in enumerate(("4111", "1111", "1111", "1111")):
+        draw.rectangle((20 + 150 * field, top, 120 + 150 * field, top + 34), outline="black")
+        draw.text((40 + 150 * field, top + 8), digits, font=font, fill="black")
+    shot = Shot(
+        Source("monitor", "m", (0, 0, *image.size)), image.convert("RGBA").tobytes("raw", "BGRA"), *image.size, 0.0, 1
+    )
+    after, count = Redactor(email=False).paint(shot)
+
+    def grey(x: int, y: int) -> bool:
+        start = 4 * (y * shot.width + x)
+        return bytes(after.pixels[start : start + 80]) == COLOUR * 20
+
+    assert [row for row in range(len(WRAPPED)) if grey(30, 30 + 30 * row)] == [0, 1, 2, 3, 5, 6, 7, 9, 10]
+    assert [grey(50 + 150 * field, top + 16) for field in range(4)] == [True] * 4
+    assert count == 4
+
+
 class SlowReader:
     """Finds a line, and has no time to read it."""
 

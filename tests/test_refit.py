@@ -12,7 +12,7 @@ import pytest
 from hudd.adapters import shipped_text
 from hudd.config.toml_values import Key, all_keys
 from hudd.errors import CommandError
-from hudd.house import House
+from hudd.house import LOCAL_MODEL, House
 from hudd.ledger.prices import PriceTable
 from tests.fakes.house import KEY, Rooms, rooms
 
@@ -233,6 +233,26 @@ async def test_a_fallback_model_that_is_named_no_more_is_left(tmp_path: Path, mo
         made.write(settings | {"realtime.fallback_models": ("third",)})
         await made.reload()
         assert (made.house.models.current, made.called) == ("gpt-realtime-1.5", ["resume", "reconnect"])
+
+
+async def test_prices_are_those_of_the_session_that_serves_until_one_of_another_model_takes_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = base(tmp_path) | {"realtime.fallback_models": ("gpt-realtime-2.1-mini",)}
+    async with rooms(tmp_path, monkeypatch, settings) as made:
+        house = made.house
+        house.models.give_up()  # a rollover found the first one gone; the session before it still serves
+        made.write(settings | {"cost.cap_day_usd": 3.0})
+        await made.reload()
+        assert house.about.model == house.spending.limits.model == "gpt-realtime-1.5"
+        house.relays.use_model("gpt-realtime-2.1-mini")
+        assert house.about.model == house.spending.limits.model == "gpt-realtime-2.1-mini"
+
+
+async def test_the_local_engine_keeps_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with rooms(tmp_path, monkeypatch, base(tmp_path) | {"realtime.use": "local"}) as made:
+        made.house.relays.use_model(made.house.models.current)
+        assert made.house.about.model == made.house.spending.limits.model == LOCAL_MODEL
 
 
 async def test_wrong_settings_change_nothing_and_all_mistakes_are_told(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
 from typing import Final, NoReturn
@@ -16,7 +17,9 @@ from hudd.checks.endpoint import check_endpoint, check_key
 from hudd.checks.finding import Context, Finding, failure, gather
 from hudd.checks.machine import check_disk, check_extras, check_libraries, check_limits, check_python, check_reading
 from hudd.checks.places import check_folder, check_journal, check_sockets
+from hudd.checks.privacy import check_privacy
 from hudd.checks.runner import Check, run_checks
+from hudd.wire.installation import Installation
 
 CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("python", check_python),
@@ -30,6 +33,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("service", check_service),
     ("sandbox", check_sandbox),
     ("display", check_display),
+    ("privacy", check_privacy),
     ("reading", check_reading),
     ("key", check_key),
     ("endpoint", check_endpoint),
@@ -48,12 +52,15 @@ def main() -> None:
     parser.add_argument("--settings", action="store_true", help="only print every setting, secrets hidden")
     parser.add_argument("--engine", action="store_true", help="only show the local engine a picture")
     arguments = parser.parse_args()
+    logging.getLogger("hudd").addHandler(logging.NullHandler())  # what is found is told as a finding
     try:
         context = gather(service=arguments.service, spend=arguments.spend)
     except ImportError as error:
         _print(
             failure(
-                "libraries", f"A library is missing: {error}.", "Install hudd again: pip install --force-reinstall hudd"
+                "libraries",
+                f"A library is missing: {error}.",
+                f"Install hudd again: {Installation.find().reinstall()}",
             )
         )
         _end()

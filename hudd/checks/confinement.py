@@ -76,7 +76,13 @@ def judge_sandbox(found: Sandbox, *, in_unit: bool) -> Finding:
 
 def _needed(context: Context, installed: list[_DropIn] | None) -> Iterable[Finding]:
     """Each shipped drop-in that the settings need or that is there, and whether that fits."""
-    from hudd.service.sandbox import LOOSEN, READER, how_to_loosen, needed_drop_ins  # noqa: PLC0415 - beside its only use
+    from hudd.service.sandbox import (  # noqa: PLC0415 - beside its only use
+        LOOSEN,
+        READER,
+        SCREENSHOTS,
+        how_to_loosen,
+        needed_drop_ins,
+    )
 
     rapid = context.has("rapidocr") and not context.has("tesserocr")
     needed = dict(needed_drop_ins(context.settings, rapidocr=rapid))
@@ -91,13 +97,16 @@ def _needed(context: Context, installed: list[_DropIn] | None) -> Iterable[Findi
             yield ok("sandbox", told, **details)
         elif why and there is None:
             cause = f"The drop-in {name} is not installed, and {why}, which may not work inside of the sandbox."
-            if name == READER:  # which does work inside of it wherever it was tried
+            if name in (
+                READER,
+                SCREENSHOTS,
+            ):  # the one works inside of it wherever it was tried, a ScreenCast needs none
                 yield ok("sandbox", f"{cause} If it does not: {remedy}", **details)
             else:
                 yield warning("sandbox", cause, f"If it fails in the service: {remedy}", **details)
         elif why and there is not None:
             yield ok("sandbox", f"The drop-in {name} is installed, because {why}.", **details, path=str(there.path))
-        elif there is not None:
+        elif there is not None and not (name == SCREENSHOTS and context.settings.screen.source == "auto"):
             cause = f"The drop-in {name} loosens the sandbox ({there.path}), and these settings do not need it."
             yield warning("sandbox", cause, f"Take it out: {remedy}", **details, path=str(there.path))
 

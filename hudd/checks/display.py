@@ -20,7 +20,7 @@ _DESKTOPS: Final = {"gnome": ("GNOME", "-gnome"), "kde": ("KDE Plasma", "-kde")}
 
 def check_display(context: Context) -> Iterable[Finding]:
     """Try every back end that may work in this session."""
-    from hudd.screen.choose import probe  # noqa: PLC0415 - loads a desktop's libraries
+    from hudd.screen.choose import UNIFORM_REMEDY, probe  # noqa: PLC0415 - loads a desktop's libraries
 
     try:
         probes = probe(context.settings.screen, context.environ, portal=_portal(context))
@@ -35,6 +35,8 @@ def check_display(context: Context) -> Iterable[Finding]:
         yield ok(
             "display", f"A frame was taken, looked at and thrown away: {works.sentence}", session=where, tried=tried
         )
+        for name in works.blank:
+            yield warning("display", f"The monitor {name} shows nothing: {ONE_COLOUR}", UNIFORM_REMEDY.rstrip("."))
     elif dark is not None:
         yield warning("display", _sentence(dark), dark.remedy.rstrip("."), tried=tried)
     else:

@@ -8,6 +8,7 @@ import json
 import socket
 import ssl
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
@@ -49,12 +50,20 @@ def check_key(context: Context) -> Iterable[Finding]:
 
 
 def _key(context: Context) -> FoundKey | HuddError:
+    from hudd.checks.credential import credential_file  # noqa: PLC0415 - beside it
     from hudd.config.key_programs import KeyPrograms  # noqa: PLC0415 - beside it
-    from hudd.config.keys import find_key  # noqa: PLC0415 - needs platformdirs
+    from hudd.config.keys import find_key, key_of_service  # noqa: PLC0415 - needs platformdirs
+
+    # With --service it is looked at as if the service answered already.
+    as_service = replace(context.settings, realtime=replace(context.settings.realtime, use="service"))
 
     def look() -> FoundKey | HuddError:
         try:
-            return find_key(context.settings, context.environ, KeyPrograms(KEY_S))
+            # In the service the credential comes before all that can be named in the settings.
+            path = None if context.environ.get("HUDD_REALTIME_KEY") else credential_file(context)
+            return (
+                key_of_service(path) if path is not None else find_key(as_service, context.environ, KeyPrograms(KEY_S))
+            )
         except HuddError as error:
             return error
 
@@ -201,7 +210,8 @@ def _handshake(context: Context) -> Finding:
     except LinkError as error:
         told = explain_refusal(error)
         cause, _, remedy = told.sentence.partition("; ")
-        words = f" The endpoint's words: {told.message}" if told.message else ""
+        page = told.message.lstrip().startswith("<")  # of a proxy, for a browser
+        words = f" The endpoint's words: {told.message}" if told.message and not page else ""
         status = error.status if isinstance(error, LinkRefusedError) else 0
         return failure(
             "endpoint", f"{cause.rstrip('.')}.{words}", f"{remedy[:1].upper()}{remedy[1:]}".rstrip(".") or _KEY_REMEDY,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from hudd.checks.finding import Context, Finding, failure, ok, warning
+from hudd.wire.installation import Installation
 
 OLDEST_PYTHON: Final = (3, 11)
 LIBRARIES: Final[Mapping[str, str]] = {
@@ -35,7 +36,6 @@ NEEDED_FREE_BYTES: Final = 64 << 20
 LOW_FREE_BYTES: Final = 512 << 20
 ENOUGH_DESCRIPTORS: Final = 1024
 LEAST_DESCRIPTORS: Final = 256
-_REINSTALL: Final = "Install hudd again: pip install --force-reinstall hudd"
 
 
 def check_python(context: Context) -> Iterable[Finding]:
@@ -45,7 +45,7 @@ def check_python(context: Context) -> Iterable[Finding]:
         yield failure(
             "python",
             f"Python {told} at {sys.executable} is too old for hudd, which needs 3.11.",
-            "Install hudd with a newer Python, for instance: pipx install --python python3.11 hudd",
+            "Install hudd with a newer Python, for instance in its clone: pipx install --python python3.11 .",
         )
         return
     yield ok("python", f"Python {told} at {sys.executable}.", version=told, executable=sys.executable)
@@ -56,7 +56,8 @@ def check_libraries(context: Context) -> Iterable[Finding]:
     wanted = dict(LIBRARIES) | ({"xcffib": "xcffib"} if sys.platform == "linux" else {})
     missing = [package for module, package in wanted.items() if not context.has(module)]
     if missing:
-        yield failure("libraries", f"Libraries are missing: {', '.join(missing)}.", _REINSTALL, missing=missing)
+        remedy = f"Install hudd again: {Installation.find().reinstall()}"
+        yield failure("libraries", f"Libraries are missing: {', '.join(missing)}.", remedy, missing=missing)
         return
     versions = {package: _version(package) for package in wanted.values()}
     import zmq  # noqa: PLC0415 - its absence is to be told, not to be died of
@@ -87,13 +88,13 @@ def check_extras(context: Context) -> Iterable[Finding]:
             yield warning(
                 "extras",
                 f"hudd[desktop] is not installed, so there is no word from and to the desktop ({purpose}).",
-                "Install it: pip install 'hudd[desktop]', or set [notices] desktop = false",
+                f"{Installation.find().add('desktop')}, or set [notices] desktop = false",
                 extra=extra,
                 installed=False,
             )
         elif extra == "keyring" and context.asks_service and context.settings.realtime.keyring:
             cause = "hudd[keyring] is not installed, and [realtime] keyring is true."
-            remedy = "Install it: pip install 'hudd[keyring]', or run: hudctl setup"
+            remedy = f"{Installation.find().add('keyring')}, or run: hudctl setup"
             yield failure("extras", cause, remedy, extra=extra, installed=False)
         else:
             cause = f"hudd[{extra}] ({purpose}) is not installed; nothing needs it now."
@@ -132,7 +133,7 @@ def check_reading(context: Context) -> Iterable[Finding]:
         yield failure(
             "reading",
             "The local engine answers, and no text recognition is installed; it can only say that something changed.",
-            "Install it: pip install 'hudd[local]', and on Debian: apt install tesseract-ocr-eng",
+            f"{Installation.find().add('local')}, and on Debian: apt install tesseract-ocr-eng",
         )
 
 

@@ -18,6 +18,7 @@ from hudd.wire.endpoints import (
     CONTROL_SOCKET,
     LOCK,
     NOTES_SOCKET,
+    ON_DEMAND,
     EndpointError,
     control_socket,
     folder_problem,
@@ -57,6 +58,8 @@ def check_sockets(context: Context) -> Iterable[Finding]:
     if folder_problem(folder):
         return
     runs = lock_is_held(folder)
+    # Connecting to the socket of systemd would start hudd, and nobody needs to be asked who listens there.
+    on_demand = (folder / ON_DEMAND).is_symlink()
     for name, path in paths.items():
         try:
             found = path.lstat()
@@ -73,12 +76,15 @@ def check_sockets(context: Context) -> Iterable[Finding]:
         elif found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             cause = f"The socket {path} is open to others (mode {_mode(found)})."
             yield failure("sockets", cause, f"Close it with: chmod 600 {quote(str(path))}", **details)
-        elif name == CONTROL_SOCKET and not _listened(path):
+        elif name == CONTROL_SOCKET and not on_demand and not _listened(path):
             cause = f"Nobody listens at {path}; a hudd that was killed left it behind."
             yield warning("sockets", cause, f"Nothing needs mending: the next start replaces it. "
                           f"Start it with: {how_to_start(context.environ)}", **details)  # fmt: skip
         else:
-            yield ok("sockets", f"{path} is a socket of this user, mode {_mode(found)}.", **details)
+            told = f"{path} is a socket of this user, mode {_mode(found)}."
+            if name == CONTROL_SOCKET and on_demand:
+                told += " systemd listens there and starts hudd with the first snap."
+            yield ok("sockets", told, **details)
 
 
 def _absent(path: Path, *, runs: bool, start: str) -> Iterable[Finding]:

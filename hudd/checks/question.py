@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Final
 
 from hudd.adapters import engine_arguments, load_prices
-from hudd.checks.finding import Context, Finding, failure, ok
+from hudd.checks.finding import Context, Finding, failure, ok, warning
 from hudd.clock import SystemClock
 from hudd.engine.process import EngineProcess
 from hudd.errors import HuddError
@@ -28,12 +28,14 @@ from hudd.protocol.events import (
 )
 from hudd.realtime.link import Link, endpoint_url, open_link
 from hudd.realtime.sentences import explain_error
+from hudd.wire.installation import Installation
 
 ANSWER_S: Final = 8.0
 TRY_AGAIN: Final = "See hudctl errors, and try again"
 _INSTRUCTIONS: Final = "Answer with one word."
 _QUESTION: Final = "Say: ready"
-_PICTURE: Final = "001"
+_ON_THE_PICTURE: Final = ("make check", "compiling", "harbour", "tidewater")
+"""Of the first picture that ships with hudd; a reader that works reads one of them."""
 
 
 async def ask_once(
@@ -46,7 +48,7 @@ async def ask_once(
         frames: The rest of its frames.
         context: For the prices.
         most_tokens: Longest answer.
-        picture: PNG; none for a question in words.
+        picture: PNG, the first that ships with hudd; none for a question in words.
     """
     update = SessionUpdate("doctor-1", _INSTRUCTIONS, max(16, most_tokens), 0.5, 1000)
     await link.send(encode(update))
@@ -72,7 +74,11 @@ async def ask_once(
                         f" for {(cost or 0) / 1e6:.6f} dollars, which hudd's own count does not know." if cost else "."
                     )
                     paid = not picture
-                    return ok("endpoint", told, step="question", paid=paid, cost_microusd=cost, letters=len(text))
+                    read = any(word in text.lower() for word in _ON_THE_PICTURE)
+                    more = {"read": read} if picture else {}
+                    return ok(
+                        "endpoint", told, step="question", paid=paid, cost_microusd=cost, letters=len(text), **more
+                    )
                 case _:
                     continue
     return _failed("The connection ended before the answer.")
@@ -94,13 +100,33 @@ def check_engine(context: Context) -> Iterable[Finding]:
     except (HuddError, TimeoutError) as error:
         why = str(error) or f"no answer within {ANSWER_S:g} s"
         yield failure(
-            "engine", f"The local engine does not answer: {why}", "Install it again: pip install 'hudd[local]'"
+            "engine",
+            f"The local engine does not answer: {why}",
+            f"Install hudd again: {Installation.find().reinstall()}",
         )
         return
     if found.state == "ok":
-        yield ok("engine", "The local engine read a picture that ships with hudd.", **dict(found.details))
+        yield _what_it_read(context, found)
     else:
         yield failure("engine", found.cause, found.remedy)
+
+
+def _what_it_read(context: Context, found: Finding) -> Finding:
+    engine, details = context.settings.engine, dict(found.details)
+    if engine.answers == "canned":
+        told = "The local engine answers; it reads nothing, because [engine] answers is canned."
+        return ok("engine", told, **details)
+    if engine.reader == "none":
+        cause = "The local engine answers; it reads nothing, because [engine] reader is none."
+        return warning("engine", cause, 'Set [engine] reader = "auto"', **details)
+    if details.get("read"):
+        return ok("engine", "The local engine read a picture that ships with hudd.", **details)
+    return warning(
+        "engine",
+        "The local engine answers, and read no word of a picture that ships with hudd.",
+        "See the line reading of hudctl doctor; if the machine is slow, raise [engine] budget_s",
+        **details,
+    )
 
 
 async def _ask_engine(context: Context) -> Finding:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from hudd.checks.finding import Context, Finding, failure
+from hudd.wire.installation import Installation
 
 Check: TypeAlias = Callable[[Context], Iterable[Finding]]
 
@@ -20,6 +21,7 @@ HANGS: Final[Mapping[str, tuple[str, str]]] = {
     "endpoint": ("the name server or the network", "Check the network and the name server"),
     "disk": ("the disk of the state folder", "Check whether it is a network disk that is away"),
     "journal": ("the disk of the journal", "Check whether it is a network disk that is away"),
+    "privacy": ("the bus of the session or of the system", "Log in again, or restart the machine"),
     "service": ("systemd", "Try: systemctl --user status hudd"),
 }
 """Check → what most likely hangs, and what helps."""
@@ -58,7 +60,7 @@ def _findings(name: str, check: Check, context: Context) -> list[Finding]:
         return list(check(context))
     except ImportError as error:
         cause = f"A library cannot be loaded: {error}."
-        return [failure(name, cause, "Install hudd again: pip install --force-reinstall hudd")]
+        return [failure(name, cause, f"Install hudd again: {Installation.find().reinstall()}")]
     except Exception as error:  # noqa: BLE001 - a check with a mistake must not take the others with it, and is told
         where = traceback.extract_tb(error.__traceback__)[-1]
         cause = f"This check itself failed: {type(error).__name__}: {error} ({where.filename}:{where.lineno})."

@@ -5,17 +5,14 @@ What it printed is in no sentence and in no error; of what it said on stderr the
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-import selectors
-import signal
 import subprocess
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+
+from hudd import child
 
 LIMIT_S: Final = 10.0
 """Seconds; long enough for a program that asks a token or the network, too short for one that waits for a person."""
@@ -78,20 +75,22 @@ class KeyPrograms:
         process = self._start(words, {k: v for k, v in environ.items() if k not in _OF_THE_SERVICE})
         with process:
             try:
-                out, errors = _read(process, self.limit_s)
+                out, errors = child.read(process, limit_s=self.limit_s, most_bytes=MOST_BYTES)
+            except child.ChildError as error:
+                raise ProgramError(_sentence(error, self.limit_s)) from error
             finally:
                 ended = self._kill(process.pid)
         if ended:
             raise EndedError("was ended, because hudd no longer waits for it")
-        line = bytes(out).partition(b"\n")[0].strip()
-        return Printed(process.returncode, line, _last_words(bytes(errors), line))
+        line = out.partition(b"\n")[0].strip()
+        return Printed(process.returncode, line, _last_words(errors, line))
 
     def end(self) -> None:
         """Kill what runs now; whoever waits for it gets `EndedError`."""
         with self._lock:
             for pid in self._running:
                 self._running[pid] = True
-                _kill_group(pid)
+                child.kill_group(pid)
 
     def close(self) -> None:
         """As `end`, and nothing is started any more."""
@@ -103,64 +102,32 @@ class KeyPrograms:
             if self._closed:
                 raise EndedError("was not started, because hudd stops")
             try:
-                # Read by the caller as it comes, and waited for or killed in every case.
-                process = subprocess.Popen(
-                    [*words],
-                    env=dict(environ),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    start_new_session=True,
-                )
-            except (OSError, ValueError) as error:
-                why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-                raise ProgramError(f"cannot be started ({why})") from error
+                process = child.start(words, environ)
+            except child.StartError as error:
+                raise ProgramError(f"cannot be started ({error})") from error
             self._running[process.pid] = False
             return process
 
     def _kill(self, pid: int) -> bool:
         """Also what the program itself started; whether somebody had ended it before."""
         with self._lock:
-            _kill_group(pid)
+            child.kill_group(pid)
             return self._running.pop(pid)
 
 
-def _kill_group(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
-
-
-def _read(process: subprocess.Popen[bytes], limit_s: float) -> tuple[bytearray, bytearray]:
-    assert process.stdout is not None
-    assert process.stderr is not None
-    deadline = time.monotonic() + limit_s
-    out, errors = bytearray(), bytearray()
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ, out)
-        selector.register(process.stderr, selectors.EVENT_READ, errors)
-        while selector.get_map():
-            left_s = deadline - time.monotonic()
-            if left_s <= 0:
-                raise ProgramError(f"gave no key within {limit_s:g} s, as if it waited for a person")
-            for key, _ in selector.select(left_s):
-                data = os.read(key.fd, MOST_BYTES)
-                if not data:
-                    selector.unregister(key.fileobj)
-                elif key.data is out or len(errors) < MOST_BYTES:
-                    key.data.extend(data)
-            if len(out) > MOST_BYTES:
-                raise ProgramError(f"printed more than {MOST_BYTES:,} bytes, which is no key")
-    try:
-        process.wait(max(0.0, deadline - time.monotonic()))  # both streams are closed, so it is about to end
-    except subprocess.TimeoutExpired as error:
-        raise ProgramError(f"did not end within {limit_s:g} s") from error
-    return out, errors
+def _sentence(error: child.ChildError, limit_s: float) -> str:
+    match error.trouble:
+        case "late":
+            return f"gave no key within {limit_s:g} s, as if it waited for a person"
+        case "flood":
+            return f"printed more than {MOST_BYTES:,} bytes, which is no key"
+        case "lasts":
+            return f"did not end within {limit_s:g} s"
 
 
 def _last_words(errors: bytes, line: bytes) -> str:
     """A careless program may repeat the key on stderr."""
-    lines = [row.strip() for row in errors.decode("utf-8", "replace").splitlines() if row.strip()]
-    words = "".join(letter for letter in lines[-1] if letter.isprintable()) if lines else ""
+    words = child.last_words(errors)
     printed = line.decode("utf-8", "replace")
     if len(printed) >= 4:
         words = words.replace(printed, "(hidden)")

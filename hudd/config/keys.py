@@ -20,6 +20,7 @@ from hudd.config.key_programs import KeyPrograms, Printed, ProgramError
 from hudd.config.paths import expand, open_at_once
 from hudd.config.settings import Settings
 from hudd.errors import KeyMissingError, PermissionsError
+from hudd.wire.installation import Installation
 
 CREDENTIAL: Final = "realtime-key"
 _LARGEST_KEY_BYTES: Final = 4096
@@ -82,6 +83,22 @@ def find_key(settings: Settings, environ: Mapping[str, str], programs: KeyProgra
     if shared and settings.realtime.use == "service":
         return _checked(shared, "OPENAI_API_KEY")
     raise KeyMissingError("The service is to answer, and no key for it was found.", hint=_REMEDY)
+
+
+def key_of_service(path: Path) -> FoundKey:
+    """The key in the file that systemd hands to the service as its credential, for whoever is not the service.
+
+    Raises:
+        KeyMissingError: There is none, or what is there cannot be read or is no key.
+        PermissionsError: The file is open to others or belongs to somebody else.
+    """
+    found = _read(path, f"systemd credential {CREDENTIAL} (file {path})", private=True)
+    if found is None:
+        raise KeyMissingError(
+            f"The key file {path}, which systemd hands to the service, does not exist.",
+            hint="Put it there, or name another one: hudctl service install --key-file FILE.",
+        )
+    return found
 
 
 def _read(path: Path, where: str, *, private: bool) -> FoundKey | None:
@@ -148,7 +165,7 @@ def _from_keyring(environ: Mapping[str, str], programs: KeyPrograms) -> FoundKey
 
 def _keyring_failed(printed: Printed) -> KeyMissingError:
     hints = {
-        keyring_program.EXIT_NO_LIBRARY: "Install it: pip install 'hudd[keyring]', or run: hudctl setup.",
+        keyring_program.EXIT_NO_LIBRARY: f"{Installation.find().add('keyring')}, or run: hudctl setup.",
         keyring_program.EXIT_NO_KEYRING: "Start GNOME Keyring or KWallet with the session, or run: hudctl setup.",
         keyring_program.EXIT_LOCKED: _UNLOCK,
         keyring_program.EXIT_ABSENT: "Put it there: hudctl setup --use service --keyring.",

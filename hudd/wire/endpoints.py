@@ -176,6 +176,15 @@ def how_to_start(environ: Mapping[str, str]) -> str:
     return "hudd"
 
 
+def how_to_restart(environ: Mapping[str, str]) -> str:
+    """What restarts the daemon of this user, to end a sentence such as "… then: <this>."."""
+    start = how_to_start(environ)
+    for starts, restarts in (("systemctl --user start", "systemctl --user restart"), ("kickstart", "kickstart -k")):
+        if starts in start and not environ.get("HUDD_RUNTIME_DIR"):
+            return start.replace(starts, restarts)
+    return f"end hudd and start it again with: {start}"
+
+
 def _absolute(name: str, value: str) -> Path:
     if not value.startswith("/") or "\0" in value:
         raise EndpointError(f"{name} is {value!r}, which is no absolute path; give one that starts with a slash.")

@@ -13,6 +13,8 @@ PROTOCOL_OLDEST: Final = 1
 NOTE_VERSION: Final = 1
 
 MAX_FRAME_BYTES: Final = 64 * 1024
+MAX_FRAME_MARKS: Final = 2048
+"""Of ``{``, ``[`` and ``,`` in a request, in its strings too: what makes one dear to read is not its length alone."""
 MAX_ENVELOPE_FRAMES: Final = 4
 REPLY_GRACE_MS: Final = 200
 DEFAULT_DEADLINE_MS: Final = 15_000
@@ -69,6 +71,7 @@ class Method:
         effect: Whether it changes something, so that a repeat with the same ``idem`` key must not run again. A snap has
             its ``snap_id`` for that.
         local_only: Whether it is refused to callers on other machines, because it names a file of this one.
+        waits: Whether it does nothing but wait, for its caller alone: it ends when the connection does.
     """
 
     name: str
@@ -77,11 +80,12 @@ class Method:
     verb: str = ""
     effect: bool = False
     local_only: bool = False
+    waits: bool = False
 
 
 COMMON_PARAMS: Final = (
-    Param("sent_at", "number", "When the request was sent, milliseconds since 1970.", low=0, high=1e15),
-    Param("deadline_ms", "number", "How long after sent_at the answer is still wanted.", low=1, high=MAX_DEADLINE_MS),
+    Param("sent_at", "number", "When the request was sent by hudd's clock, milliseconds since 1970.", low=0, high=1e15),
+    Param("deadline_ms", "number", "How long after sent_at, or after it came, it counts.", low=1, high=MAX_DEADLINE_MS),
     Param("idem", "string", "Key of a request with an effect: a repeat is answered and not run.", low=1, high=64),
 )
 
@@ -150,6 +154,7 @@ METHODS: Final[tuple[Method, ...]] = (
             ),
         ),
         verb="wait",
+        waits=True,
     ),
     Method(
         "notes.since",

@@ -24,6 +24,7 @@ typedef struct {
     void *notes, *control;
     char welcome[64];
     char stream[NAME];   /* "" before the first welcome */
+    char instance[NAME]; /* whose welcome came last */
     int64_t held;        /* everything up to this number was printed, or was there before we came */
     int64_t wanted;      /* the newest number that we know of */
     int64_t after;       /* -1: from now on */
@@ -46,9 +47,9 @@ static void fail(const char *format, ...) {
     exit(1);
 }
 
-static int64_t clock_ms(clockid_t which) {
+static int64_t clock_ms(void) {
     struct timespec now;
-    clock_gettime(which, &now);
+    clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
@@ -121,6 +122,14 @@ static void on_heads(Subscriber *s, const cJSON *body, bool welcome) {
         fprintf(stderr, "ready\n");
     }
     switch_to(s, text_of(body, "stream"));
+    if (welcome && strcmp(s->instance, text_of(body, "instance"))) {
+        snprintf(s->instance, sizeof s->instance, "%s", text_of(body, "instance"));
+        if (0 < newest && newest < s->held) {
+            fprintf(stderr, "an older copy of the journal was put back\n");
+            s->held = newest;
+            s->wanted = 0;
+        }
+    }
     if (welcome && s->request) { /* a new connection, perhaps a new daemon that never got the request */
         s->request = 0;
         s->must_ask = true;
@@ -179,7 +188,7 @@ static void take_replies(Subscriber *s) {
                           !strcmp(code, "E_STORAGE");
             if (!passes) fail("%s: %s", code, text_of(error, "message"));
             s->must_ask = true;
-            s->not_before_ms = clock_ms(CLOCK_MONOTONIC) + AGAIN_MS;
+            s->not_before_ms = clock_ms() + AGAIN_MS;
         } else {
             on_page(s, cJSON_GetObjectItemCaseSensitive(reply, "result"));
         }
@@ -188,7 +197,7 @@ static void take_replies(Subscriber *s) {
 }
 
 static void ask(Subscriber *s) {
-    int64_t now = clock_ms(CLOCK_MONOTONIC);
+    int64_t now = clock_ms();
     if (s->request && now >= s->deadline_ms) {
         s->request = 0;
         s->must_ask = true;
@@ -197,8 +206,8 @@ static void ask(Subscriber *s) {
     char request[512];
     snprintf(request, sizeof request,
              "{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"notes.since\",\"params\":{\"stream\":\"%s\",\"seq\":%" PRId64
-             ",\"topic_prefix\":\"note/\",\"limit\":%d,\"sent_at\":%" PRId64 ",\"deadline_ms\":%d}}",
-             ++s->last_request, s->stream, s->held, PAGE, clock_ms(CLOCK_REALTIME), ANSWER_MS);
+             ",\"topic_prefix\":\"note/\",\"limit\":%d,\"deadline_ms\":%d}}",
+             ++s->last_request, s->stream, s->held, PAGE, ANSWER_MS);
     if (zmq_send(s->control, "", 0, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ||
         zmq_send(s->control, request, strlen(request), ZMQ_DONTWAIT) < 0) {
         s->not_before_ms = now + AGAIN_MS; /* nobody is there now */
@@ -212,7 +221,7 @@ static void ask(Subscriber *s) {
 }
 
 static long wait_ms(const Subscriber *s) {
-    int64_t now = clock_ms(CLOCK_MONOTONIC), until = -1;
+    int64_t now = clock_ms(), until = -1;
     if (s->request) until = s->deadline_ms;
     else if (*s->stream && (s->must_ask || s->wanted > s->held)) until = s->not_before_ms;
     return until < 0 ? -1 : until > now ? (long)(until - now) : 0;

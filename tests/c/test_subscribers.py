@@ -5,6 +5,7 @@ The last two were written from PROTOCOL.md alone. Each has to print every note o
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from hudctl import Client, HudctlError
+from tests.fakes.bus import MemoryJournal, ThreadedDaemon
 from tests.fakes.daemon import DaemonProcess, draw_page
 from tests.soak.kills import FAST, settled
 from tests.soak.subscribers import MANY, Subscriber, in_python, until_handled
@@ -131,3 +133,37 @@ def test_a_subscriber_is_gapless_over_kills_of_the_daemon(
     assert len(written) >= NOTES_BETWEEN * KILLS
     assert handled == written, said
     assert "rror" not in said
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kind", ["node", "c"])
+def test_an_older_copy_of_the_journal_that_is_put_back_is_told(
+    kind: str, built: dict[str, tuple[list[str], Path | None]], tmp_path: Path
+) -> None:
+    command, folder = _command(kind, built, str(tmp_path))
+    command = [*command[:-1], "7", "0"]
+    journals = MemoryJournal(), MemoryJournal()
+    for journal, count in zip(journals, (5, 3), strict=True):
+        for _ in range(count):
+            journal.append()
+    with ThreadedDaemon(tmp_path, journals[0]):
+        reader = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert reader.stdout is not None
+        assert reader.stderr is not None
+        try:
+            lines = [reader.stdout.readline() for _ in range(5)]
+        except BaseException:
+            reader.kill()
+            raise
+    with reader, ThreadedDaemon(tmp_path, journals[1], instance="i2") as daemon:
+        try:
+            assert reader.stderr.readline() == "ready\n"
+            assert reader.stderr.readline() == "an older copy of the journal was put back\n"
+            daemon.do(lambda there: there.note())
+            daemon.do(lambda there: there.note())
+            lines += [reader.stdout.readline() for _ in range(2)]
+            assert reader.wait(20) == 0
+        finally:
+            reader.kill()
+    assert [json.loads(line)["seq"] for line in lines] == [1, 2, 3, 4, 5, 4, 5]

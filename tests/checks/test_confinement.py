@@ -16,6 +16,7 @@ LOADED = "LoadState=loaded\nActiveState=active\n"
 NEEDS = {
     "command-source": '[screen]\nsource = "command:shot"\n',
     "key-command": '[realtime]\nuse = "service"\nkey_command = "pass show openai"\n',
+    "portal-screenshots": '[screen]\nsource = "portal"\n',
     "text-recognition": '[engine]\nreader = "rapidocr"\n',
 }
 
@@ -45,7 +46,7 @@ def test_one_that_is_needed_is_named_there_or_not(machine: Machine, name: str) -
     (row,) = found(machine)
     assert row.details == {"drop_in": name, "needed": True, "installed": False}
     assert name in row.cause
-    assert row.state == ("ok" if name == "text-recognition" else "warning")
+    assert row.state == ("ok" if name in ("portal-screenshots", "text-recognition") else "warning")
     assert row.state == "ok" or row.remedy == f"If it fails in the service: hudctl service install --loosen {name}"
     (row,) = found(machine, **{f"hudd_loosen_{name}": service_text.drop_in(f"loosen/{name}.conf")})
     assert (row.state, row.details["installed"]) == ("ok", True)
@@ -62,6 +63,14 @@ def test_one_that_nothing_needs_any_more_is_named(machine: Machine) -> None:
     (row,) = found(machine, hudd_loosen_command_source=service_text.drop_in("loosen/command-source.conf"))
     assert row.state == "warning"
     assert row.remedy == "Take it out: hudctl service install"
+
+
+def test_that_of_the_portal_may_serve_a_source_that_is_chosen_by_itself(machine: Machine) -> None:
+    text = service_text.drop_in("loosen/portal-screenshots.conf")
+    assert found(machine, hudd_loosen_portal_screenshots=text) == []
+    machine.settings('[screen]\nsource = "wayland"\n')
+    (row,) = found(machine, hudd_loosen_portal_screenshots=text)
+    assert (row.state, row.remedy) == ("warning", "Take it out: hudctl service install")
 
 
 def test_where_hudd_is_no_service_what_it_would_need_is_named(machine: Machine) -> None:

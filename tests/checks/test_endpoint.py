@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import ssl
 import subprocess
@@ -16,9 +17,12 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.server import Request, Response, ServerConnection, serve
 
+from hudd.checks import question
 from hudd.checks.endpoint import check_endpoint
-from hudd.checks.finding import Context, Finding, gather
+from hudd.checks.finding import Context, Finding, gather, ok
 from hudd.checks.question import check_engine
+from hudd.engine.errors import ReaderError
+from hudd.engine.ocr import best_reader
 from tests.fakes.engine import running_engine
 from tests.fakes.realtime_peer import RealtimePeer
 
@@ -49,7 +53,9 @@ def one(found: list[Finding], step: str) -> Finding:
 
 
 @asynccontextmanager
-async def peer(*, refuse: int = 0, silent: bool = False, date: str = "") -> AsyncIterator[tuple[str, RealtimePeer]]:
+async def peer(
+    *, refuse: int = 0, page: str = "", silent: bool = False, date: str = ""
+) -> AsyncIterator[tuple[str, RealtimePeer]]:
     """A service on a socket."""
     spoken = RealtimePeer(text="ready")
 
@@ -58,7 +64,7 @@ async def peer(*, refuse: int = 0, silent: bool = False, date: str = "") -> Asyn
         if not refuse:
             return None
         body = json.dumps({"error": {"message": f"Incorrect key {KEY}", "type": "invalid_request_error", "code": None}})
-        return connection.respond(HTTPStatus(refuse), body)
+        return connection.respond(HTTPStatus(refuse), page or body)
 
     async def talk(connection: ServerConnection) -> None:
         if silent:
@@ -117,6 +123,13 @@ async def test_a_refusal_is_told_with_its_words_but_not_the_key(
     assert (told.state, told.details["status"]) == ("failure", status)
     assert cause in told.cause
     assert remedy in told.remedy
+
+
+async def test_a_proxys_page_for_browsers_is_not_repeated(tmp_path: Path) -> None:
+    async with peer(refuse=401, page="<html><h1>Authorization Required</h1></html>") as (url, _):
+        told = one(await look(context(tmp_path, url)), "handshake")
+    assert "refused the key (HTTP 401)" in told.cause
+    assert "<" not in told.cause
 
 
 async def test_an_endpoint_without_a_session_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +200,40 @@ async def test_the_service_is_left_alone_when_the_local_engine_answers(tmp_path:
 
 
 @pytest.mark.slow
-def test_the_local_engine_reads_a_picture_for_nothing(tmp_path: Path) -> None:
-    seen = gather({"HUDD_STATE_DIR": str(tmp_path), "HUDD_RUNTIME_DIR": str(tmp_path), "HUDD_ENGINE_ANSWERS": "canned"})
-    (found,) = check_engine(seen)
-    assert (found.state, found.name) == ("ok", "engine")
+@pytest.mark.parametrize(
+    ("setting", "state", "cause"),
+    [
+        ({"HUDD_ENGINE_ANSWERS": "canned"}, "ok", "reads nothing, because [engine] answers is canned"),
+        ({"HUDD_ENGINE_READER": "none"}, "warning", "reads nothing, because [engine] reader is none"),
+        ({"HUDD_ENGINE_BUDGET_S": "7"}, "ok", "The local engine read a picture that ships with hudd."),
+    ],
+)
+def test_the_local_engine_is_shown_a_picture_and_what_it_read_is_looked_at(
+    tmp_path: Path, setting: dict[str, str], state: str, cause: str
+) -> None:
+    if "HUDD_ENGINE_BUDGET_S" in setting:
+        readable()
+    (found,) = check_engine(gather({"HUDD_STATE_DIR": str(tmp_path), "HUDD_RUNTIME_DIR": str(tmp_path), **setting}))
+    assert (found.name, found.state, cause in found.cause) == ("engine", state, True), found
+    assert bool(found.remedy) == (state != "ok")
+
+
+def test_an_engine_that_read_no_word_of_the_picture_is_not_praised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def answer(_: Context) -> Finding:
+        return ok("endpoint", "It read a picture.", read=False, letters=86)
+
+    monkeypatch.setattr(question, "_ask_engine", answer)
+    (found,) = check_engine(gather({"HUDD_STATE_DIR": str(tmp_path), "HUDD_RUNTIME_DIR": str(tmp_path)}))
+    assert (found.state, "read no word" in found.cause, "hudctl doctor" in found.remedy) == ("warning", True, True)
+
+
+def readable() -> None:
+    """Some text recognition is installed; in CI it must be."""
+    try:
+        best_reader()
+    except ReaderError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))

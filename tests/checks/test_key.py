@@ -91,7 +91,45 @@ def test_the_missing_extra_is_a_failure_only_where_it_is_needed(machine: Machine
     assert [f.state for f in check_extras(machine.context()) if f.details["extra"] == "keyring"] == ["ok"]
     keyring(machine)
     (found,) = [f for f in check_extras(machine.context()) if f.details["extra"] == "keyring"]
-    assert (found.state, "pip install 'hudd[keyring]'" in found.remedy) == ("failure", True)
+    assert (found.state, "[keyring]', or run: hudctl setup" in found.remedy) == ("failure", True)
+
+
+def unit(machine: Machine, *drop_ins: str) -> None:
+    """A service whose unit has these lines in its drop-ins."""
+    machine.environ.pop("HUDD_RUNTIME_DIR", None)
+    machine.settings('[realtime]\nuse = "service"\nkey_file = "~/absent"\n')
+    paths = [machine.folder / f"{number}.conf" for number in range(len(drop_ins))]
+    for path, text in zip(paths, drop_ins, strict=True):
+        path.write_text(f"[Service]\n{text}\n")
+    machine.systemctl(f"LoadState=loaded\nFragmentPath=/absent\nDropInPaths={' '.join(map(str, paths))}\n")
+
+
+def test_a_key_that_systemd_hands_to_the_service_is_found_there(machine: Machine) -> None:
+    path = machine.folder / "100% mine"
+    path.write_text(f"sk-{KEY}\n")
+    path.chmod(0o600)
+    unit(machine, "LoadCredential=realtime-key:/other", "LoadCredential=realtime-key:%h/100%% mine", "Nice=5")
+    found = line(machine)
+    assert (found.state, found.details) == ("ok", {"where": f"systemd credential realtime-key (file {path})"})
+    path.chmod(0o644)
+    assert "open to others" in line(machine).cause
+    path.unlink()
+    found = line(machine)
+    assert ("does not exist" in found.cause, "--key-file" in found.remedy) == (True, True)
+
+
+def test_what_goes_before_the_credential_and_what_takes_it_back(machine: Machine) -> None:
+    unit(machine, f"LoadCredential=realtime-key:{machine.folder}/key", "LoadCredential=")
+    assert "of [realtime] key_file does not exist" in line(machine).cause
+    unit(machine, f"LoadCredential=realtime-key:{machine.folder}/key")
+    machine.environ["HUDD_REALTIME_KEY"] = f"sk-{KEY}"
+    assert line(machine).details == {"where": "HUDD_REALTIME_KEY"}
+
+
+def test_the_credential_is_the_services_own(machine: Machine) -> None:
+    unit(machine, f"LoadCredential=realtime-key:{machine.folder}/key")
+    machine.environ["HUDD_RUNTIME_DIR"] = str(machine.run_dir)
+    assert "of [realtime] key_file does not exist" in line(machine).cause
 
 
 def test_it_is_asked_once_for_all_checks(machine: Machine) -> None:

@@ -6,32 +6,37 @@ import os
 import resource
 import socket
 import sqlite3
-import subprocess
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hudctl.doctor_daemon import ask_daemon
+from hudd.bus.server import Request
 from hudd.checks import machine as machine_checks
 from hudd.checks.background import check_service
-from hudd.checks.configured import check_hosts, check_prices, check_profile, check_settings
-from hudd.checks.confinement import check_sandbox, judge_sandbox
+from hudd.checks.configured import check_prices, check_profile, check_settings
+from hudd.checks.confinement import check_sandbox
 from hudd.checks.display import check_display
 from hudd.checks.endpoint import check_endpoint, check_key
 from hudd.checks.finding import Context, Finding
 from hudd.checks.machine import check_disk, check_extras, check_libraries, check_limits, check_python, check_reading
 from hudd.checks.places import check_folder, check_journal, check_sockets
-from hudd.service.sandbox import Sandbox
+from hudd.wire.table import PROTOCOL_NEWEST
+from tests.fakes.bus import ThreadedDaemon
 from tests.fakes.disk import small_disk
-from tests.fakes.machine import Machine
+from tests.fakes.machine import ON_DEMAND, SHOW, Machine
 
 Check = Callable[[Context], Iterable[Finding]]
-SHOW = "LoadState={}\nActiveState={}\nSubState=x\nResult=exit-code\nExecMainStatus=78\nNRestarts=4\nUnitFileState=enabled\nFragmentPath=/u\n"
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    return Machine(tmp_path, monkeypatch)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    with Machine(tmp_path, monkeypatch) as made:
+        yield made
 
 
 Spoil = Callable[[Machine], None]
@@ -61,7 +66,7 @@ def _library_missing(machine: Machine) -> None:
     machine.without("websockets")
 
 
-@situation(check_reading, "failure", "no text recognition", "hudd[local]")
+@situation(check_reading, "failure", "no text recognition", "[local]', and on Debian")
 def _local_reader_missing(machine: Machine) -> None:
     machine.without("tesserocr", "rapidocr", "onnxruntime")
 
@@ -72,7 +77,7 @@ def _tesseract_data_missing(machine: Machine) -> None:
     machine.patch.setattr("hudd.engine.ocr.find_tessdata", lambda: None)
 
 
-@situation(check_extras, "warning", "hudd[desktop] is not installed", "pip install 'hudd[desktop]'")
+@situation(check_extras, "warning", "hudd[desktop] is not installed", "[desktop]', or set")
 def _desktop_extra_missing_in_a_desktop(machine: Machine) -> None:
     machine.environ["DBUS_SESSION_BUS_ADDRESS"] = "unix:path=/nowhere"
     machine.without("dbus_fast")
@@ -270,6 +275,31 @@ def _state_folder_not_writable(machine: Machine) -> None:
     machine.patch.setattr(machine_checks.os, "access", lambda *_: False)  # root may write everywhere
 
 
+@situation(check_disk, "failure", "The disk is full or nearly so", "Free some space")
+def _disk_full(machine: Machine) -> None:
+    machine.uses(small_disk(machine.state, 80)).fill(leave=1 << 20)
+
+
+# The running daemon
+
+
+def check_daemon(context: Context) -> Iterable[Finding]:
+    """What hudctl itself looks at."""
+    del context
+    return [Finding(**row) for row in ask_daemon()]
+
+
+@situation(check_daemon, "failure", "speaks protocol 2 to 3", "hudctl is older: bring it up to date with: ")
+def _client_too_old_for_the_daemon(machine: Machine) -> None:
+    async def hello(request: Request) -> Mapping[str, Any]:
+        del request
+        return {"protocol": [PROTOCOL_NEWEST + 1, PROTOCOL_NEWEST + 2]}
+
+    _run_dir(machine)
+    machine.patch.setenv("HUDD_RUNTIME_DIR", str(machine.run_dir))
+    machine.uses(ThreadedDaemon(machine.run_dir, handlers={"hello": hello}))
+
+
 # Limits, clock, service, screen, network
 
 
@@ -296,6 +326,16 @@ def _service_failed(machine: Machine) -> None:
 @situation(check_service, "warning", "installed (/u) and stopped", "systemctl --user start hudd")
 def _service_stopped(machine: Machine) -> None:
     machine.systemctl(SHOW.format("loaded", "inactive"))
+
+
+@situation(check_service, "warning", "first snap, and its socket is stopped", "systemctl --user start hudd-ctl.socket")
+def _service_on_demand_stopped_with_its_socket(machine: Machine) -> None:
+    machine.systemctl(ON_DEMAND.format("loaded", "inactive"), socket=SHOW.format("loaded", "inactive"))
+
+
+@situation(check_service, "warning", "not started with the session", "systemctl --user enable hudd")
+def _service_not_enabled(machine: Machine) -> None:
+    machine.systemctl(ON_DEMAND.format("loaded", "active"))
 
 
 @situation(check_service, "warning", "systemd of this user does not run", "enable-linger")
@@ -339,6 +379,25 @@ def _nothing_listens(machine: Machine) -> None:
     machine.service('url = "ws://127.0.0.1:9/v1/realtime"')
 
 
+@situation(check_endpoint, "failure", "refused the key (HTTP 401)", "put a valid one into")
+def _key_that_the_service_refuses(machine: Machine) -> None:
+    class Refuses(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.send_error(401)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name of it
+            """Not into the output of the tests."""
+
+    server = machine.uses(ThreadingHTTPServer(("127.0.0.1", 0), Refuses))
+    serving = threading.Thread(target=server.serve_forever, args=(0.05,))
+    serving.start()
+    machine.at_the_end(serving.join)
+    machine.at_the_end(server.shutdown)
+    machine.service(f'url = "ws://127.0.0.1:{server.server_port}/v1/realtime"')
+
+
 @situation(check_endpoint, "failure", "through the proxy 127.0.0.1:9", "[realtime] proxy")
 def _proxy_dead(machine: Machine) -> None:
     machine.service('url = "wss://service.invalid/v1/realtime"', 'proxy = "http://name:secret@127.0.0.1:9"')
@@ -358,59 +417,3 @@ def test_the_doctor_names(name: str, machine: Machine) -> None:
 
 def test_there_are_as_many_situations_as_were_promised() -> None:
     assert len(TABLE) >= 30
-
-
-def test_a_machine_that_is_well_has_no_failure(machine: Machine) -> None:
-    machine.journal()
-    machine.settings(f'[screen]\nsource = "pictures:{Path(machine_checks.__file__).parents[1]}/data/pictures"\n')
-    machine.systemctl(SHOW.format("loaded", "active"))
-    checks: tuple[Check, ...] = (
-        check_python, check_libraries, check_settings, check_profile, check_prices, check_folder, check_sockets,
-        check_service, check_sandbox, check_display, check_key, check_endpoint, check_disk, check_journal, check_limits,
-        check_hosts,
-    )  # fmt: skip
-    bad = [f for check in checks for f in check(machine.context()) if f.state != "ok"]
-    assert not bad
-
-
-def test_a_full_disk_is_named(machine: Machine) -> None:
-    with small_disk(machine.folder / "state", 80) as disk:
-        assert [f.state for f in check_disk(machine.context())] == ["warning"]
-        disk.fill(leave=1 << 20)
-        (found,) = check_disk(machine.context())
-    assert (found.state, "full" in found.cause, "Free some space" in found.remedy) == ("failure", True, True)
-
-
-def test_a_read_only_disk_is_named(machine: Machine) -> None:
-    with small_disk(machine.folder / "state", 8) as disk:
-        machine.journal()
-        subprocess.run(["mount", "-o", "remount,ro", str(disk.folder)], check=True)
-        (full,) = check_disk(machine.context())
-        (journal,) = check_journal(machine.context())
-    assert (full.state, "read-only" in full.cause) == ("failure", True)
-    assert (journal.state, "read-only" in journal.cause) == ("failure", True)
-
-
-def test_looking_at_a_journal_leaves_nothing_behind(machine: Machine) -> None:
-    path = machine.journal()
-    before = {p: (p.stat().st_size, p.stat().st_mtime_ns) for p in path.parent.iterdir()}
-    assert [f.state for f in check_journal(machine.context())] == ["ok"]
-    assert {p: (p.stat().st_size, p.stat().st_mtime_ns) for p in path.parent.iterdir()} == before
-
-
-def test_hosts_are_all_that_would_be_contacted(machine: Machine) -> None:
-    (nobody,) = check_hosts(machine.context())
-    machine.service('proxy = "http://name:word@proxy.example:3128"')
-    (somebody,) = check_hosts(machine.context())
-    assert nobody.details["hosts"] == []
-    assert somebody.details["hosts"] == ["proxy.example:3128 (proxy)", "api.openai.com:443"]
-
-
-@pytest.mark.parametrize(
-    ("holds", "in_unit", "state"),
-    [((True, True, True), True, "ok"), ((True, False, True), True, "warning"), ((False, False, False), False, "ok")],
-)
-def test_a_sandbox_counts_only_when_the_kernel_enforces_it(
-    holds: tuple[bool, bool, bool], in_unit: bool, state: str
-) -> None:
-    assert judge_sandbox(Sandbox(*holds), in_unit=in_unit).state == state

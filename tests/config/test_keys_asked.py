@@ -15,6 +15,7 @@ from hudd.config.keys import FoundKey, find_key
 from hudd.config.loader import load
 from hudd.config.settings import RealtimeSettings, Settings
 from hudd.errors import KeyMissingError, SettingsError
+from hudd.wire.installation import Installation
 from tests.fakes.keyring_backend import environment_of_keyring
 
 PATH = {"PATH": os.environ["PATH"]}
@@ -112,7 +113,7 @@ def test_without_the_library_the_extra_is_named(tmp_path: Path) -> None:
     (tmp_path / "keyring.py").write_text("raise ImportError('absent')")
     said = refused(service(keyring=True), {**PATH, "PYTHONPATH": str(tmp_path)})
     assert "hudd[keyring] is not installed, so the keyring cannot be asked." in said
-    assert "pip install 'hudd[keyring]'" in said
+    assert f"{Installation.find().add('keyring')}, or run: hudctl setup." in said
 
 
 def settings_of(tmp_path: Path, text: str, **environ: str) -> RealtimeSettings:

@@ -12,6 +12,7 @@ import pytest
 import zmq
 
 from hudctl import Client
+from hudd.flow.mailbox import MANUAL_LANE
 from hudd.wire.ids import new_ulid
 from tests.fakes.daemon import DaemonProcess, draw_page
 
@@ -69,4 +70,33 @@ def test_the_other_gets_the_shared_note_and_repeats_run_once(tmp_path: Path, con
             assert paused[0] == paused[1], "the end of the pause moved"
             assert client.status()["counters"]["repeated"] == 1
             assert client.status()["peers"]["control"] >= 1
+        assert daemon.stop() == 0
+
+
+def test_in_an_outage_snaps_whose_callers_left_make_room_for_those_of_others(
+    tmp_path: Path, context: zmq.Context[Any]
+) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    draw_page(pictures / "1.png", ["The only page"])
+    nowhere = DaemonProcess(
+        tmp_path,
+        screen_source=f"pictures:{pictures}",
+        realtime_use="service",
+        realtime_key="sk-nobody-answers",
+        realtime_url="ws://127.0.0.1:9/v1/realtime",
+    )
+    with nowhere as daemon:
+        daemon.start().until_up()
+        daemon.until("the screen", lambda status: status["capture"]["state"] == "watching")
+        snaps = [new_ulid(time.time()) for _ in range(MANUAL_LANE + 2)]
+        for snap_id in snaps:
+            left = reply(ask(context, tmp_path, "snap", snap_id=snap_id, deadline_ms=150))
+            assert left["error"]["data"]["code"] == "E_DEADLINE"
+        waiting = [ask(context, tmp_path, "snap", snap_id=snap_id) for snap_id in snaps[:3]]
+        ends = [reply(peer)["error"] for peer in waiting[:2]]
+        assert {end["data"]["code"] for end in ends} == {"E_UPSTREAM"}
+        assert {end["message"] for end in ends} == {"This snap waited until nobody waited for its note any more."}
+        with waiting[2] as peer:
+            assert not peer.poll(500), "the third had room and waits on"
         assert daemon.stop() == 0

@@ -198,11 +198,14 @@ def test_a_journal_that_is_no_database_is_set_aside_loudly(daemon: DaemonProcess
     state = tmp_path / "state"
     state.mkdir(mode=0o700)
     (state / "journal.db").write_bytes(b"this is no database at all" * 300)
-    daemon.start().ready()
+    daemon.start().until_up()
     aside = daemon.status()["journal"]["set_aside"]
     assert aside is not None
     assert Path(aside).read_bytes().startswith(b"this is no database")
     assert Path(aside).name in daemon.log()
+    assert daemon.status()["pause"] is not None, "nobody can tell whether it was paused"
+    assert daemon.hudctl("resume").returncode == 0
+    daemon.ready()
 
 
 def test_kill_nine_loses_no_note_that_a_subscriber_has_seen(daemon: DaemonProcess, pictures: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -14,6 +15,8 @@ import pytest
 
 import hudd
 from hudctl import Feed
+from hudd.errors import EXIT_STORAGE
+from hudd.journal.opening import CHECKED_AT_OPENING_BYTES
 from tests.fakes.daemon import DaemonProcess, draw_page
 
 pytestmark = pytest.mark.slow
@@ -100,6 +103,74 @@ def test_mark_prune_export_and_backup(daemon: DaemonProcess, tmp_path: Path) -> 
     rows = sqlite3.connect(copy)
     assert rows.execute("SELECT count(*) FROM notes").fetchone() == (len(notes),)
     rows.close()
+    assert daemon.stop() == 0
+
+
+def _damage(path: Path, size: int) -> None:
+    """Make the journal as large as that by a long error, and overwrite its middle."""
+    with closing(sqlite3.connect(path)) as filler:
+        columns = "time, sentence, type, code, message, param, event_id, close_reason, session_id, fatal"
+        row = (1.0, "x" * size, *("",) * 7, 0)
+        filler.execute(f"INSERT INTO errors ({columns}) VALUES ({', '.join('?' * len(row))})", row)
+        filler.commit()
+    with path.open("r+b") as file:
+        file.seek(size // 2)
+        file.write(b"\xff" * (1 << 16))
+
+
+def _lose_the_pauses(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'pauses'").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_after_damage_nothing_leaves_that_a_pause_held_back(
+    daemon: DaemonProcess, tmp_path: Path, readable: bool
+) -> None:
+    _with_notes(daemon, 1)
+    if readable:
+        assert daemon.hudctl("pause", "--why", "a visitor").returncode == 0
+    assert daemon.stop() == 0
+    path = tmp_path / "state" / "journal.db"
+    if readable:
+        _damage(path, 1 << 20)
+    else:
+        _lose_the_pauses(path)
+
+    daemon.start().until_up()
+    status = daemon.status()
+    assert status["journal"]["set_aside"] is not None
+    assert status["pause"]["why"] == ("a visitor" if readable else "the journal was damaged")
+    assert status["journal"]["paused"] in daemon.log()
+    assert "`hudctl resume` ends" in status["journal"]["paused"]
+    assert status["journal"]["paused"] in " ".join(daemon.hudctl("status").stdout.split())
+    refused = daemon.hudctl("snap")
+    assert (refused.returncode, "`hudctl resume`" in refused.stderr) == (7, True)
+    assert daemon.status()["counters"]["sent"] == 0
+    assert daemon.hudctl("resume").returncode == 0
+    assert daemon.hudctl("snap").returncode == 0
+    assert daemon.stop() == 0
+
+
+def test_damage_in_a_large_journal_that_the_start_did_not_see_ends_hudd_and_the_next_start_sets_it_aside(
+    daemon: DaemonProcess, tmp_path: Path
+) -> None:
+    _with_notes(daemon, 1)
+    assert daemon.stop() == 0
+    _damage(tmp_path / "state" / "journal.db", CHECKED_AT_OPENING_BYTES + (8 << 20))
+    daemon.start()
+    assert daemon.process is not None
+    assert daemon.process.wait(30) == EXIT_STORAGE  # for which systemd and launchd start it again
+    assert "its next start sets the file aside" in daemon.log()
+    daemon.start().ready()
+    aside = daemon.status()["journal"]["set_aside"]
+    assert aside is not None
+    assert Path(aside).stat().st_size > CHECKED_AT_OPENING_BYTES
+    assert daemon.hudctl("snap").returncode == 0
     assert daemon.stop() == 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import socket
 import sys
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fakes.journald import SystemdWithJournal
-from tests.fakes.screen import need
+from tests.fakes.screen import need, need_root
 from tests.fakes.systemd import ROOT, UserSystemd
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -28,8 +27,7 @@ RestartSec=200ms
 
 @pytest.fixture(scope="module")
 def manager() -> Iterator[UserSystemd]:
-    if os.getuid() != 0:
-        pytest.skip("making namespaces needs root")
+    need_root("making namespaces")
     with SystemdWithJournal() as made:
         made.write(".config/systemd/user/hudd.service.d/own.conf", OWN)
         yield made

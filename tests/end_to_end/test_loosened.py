@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.fakes.screen import need_root
 from tests.fakes.systemd import ROOT, UserSystemd
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -30,8 +30,7 @@ with tempfile.NamedTemporaryFile(dir="/tmp") as made, mmap.mmap(-1, 4096, prot=m
 
 @pytest.fixture
 def manager() -> Iterator[UserSystemd]:
-    if os.getuid() != 0:
-        pytest.skip("making namespaces needs root")
+    need_root("making namespaces")
     with UserSystemd() as made:
         made.write(".config/systemd/user/hudd.service.d/own.conf", OWN)
         yield made

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -122,6 +123,22 @@ def test_a_model_without_a_price_asks_nothing_and_says_so(tmp_path: Path) -> Non
         assert done.returncode == 7
         assert "price" in done.stderr
         assert status["cost_today"]["answers"] == 0
+
+
+def test_what_a_model_without_a_price_costs_is_unknown_and_never_zero(tmp_path: Path) -> None:
+    with paid_service() as url, payer(tmp_path, url) as daemon:
+        daemon.environ |= {"HUDD_REALTIME_MODEL": "my-realtime", "HUDD_COST_TOKEN_CAP_DAY": "1000000"}
+        daemon.start().ready()
+        done = daemon.hudctl("snap")
+        assert done.returncode == table.EXIT_OK
+        assert "only 1,000,000 tokens a day" in done.stderr
+        today = daemon.status()["cost_today"]
+        assert (today["microusd"], today["unpriced"]["answers"]) == (None, today["answers"])
+        assert today["unpriced"]["tokens"] > 300
+        told = daemon.hudctl("status").stdout
+        assert "without a known price" in told
+        assert re.search(r"\$0\.00\b", told + daemon.hudctl("cost").stdout) is None
+        assert "only 1,000,000 tokens a day" in daemon.log()
 
 
 def test_that_it_costs_money_is_said_once_and_a_refusal_names_cap_and_end(tmp_path: Path) -> None:

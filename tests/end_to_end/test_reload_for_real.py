@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from hudctl import Client
 from hudd.config.toml_values import to_toml
 from hudd.wire import table
 from hudd.wire.ids import new_ulid
@@ -91,8 +93,6 @@ class _Snap(threading.Thread):
         self.note: dict[str, Any] = {}
 
     def run(self) -> None:
-        from hudctl import Client
-
         with Client(runtime_dir=self.room.daemon.folder / "run", timeout_s=40) as client:
             self.note = client.call("snap", snap_id=self.snap_id)
 
@@ -233,3 +233,52 @@ def test_another_screen_is_opened_while_it_runs(room: Room, tmp_path: Path) -> N
     status = room.daemon.until("the other folder", lambda s: str(others) in json.dumps(s["capture"]))
     assert status["capture"]["state"] == "watching"
     assert room.daemon.asked("snap")["note"]["kind"] == "note"
+
+
+class _SlowSway(threading.Thread):
+    """A sway without windows that takes its time to answer (sway-ipc(7)).
+
+    Args:
+        path: Becomes ``SWAYSOCK``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(daemon=True)
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.bind(str(path))
+        self._socket.listen()
+        self._kept: list[socket.socket] = []
+        self.asked = 0
+
+    def run(self) -> None:
+        header = struct.Struct("=6sII")
+        while True:
+            client, _ = self._socket.accept()
+            self._kept.append(client)  # a subscriber's connection stays
+            _, size, kind = header.unpack(client.recv(header.size))
+            client.recv(size)
+            time.sleep(0.3)
+            tree = {"id": 1, "type": "root", "rect": {"x": 0, "y": 0, "width": 9, "height": 9}, "nodes": []}
+            answer = json.dumps({"success": True} if kind == 2 else tree).encode()
+            client.sendall(header.pack(b"i3-ipc", len(answer), kind) + answer)
+            self.asked += 1
+
+
+def test_a_snap_right_after_a_reload_does_not_meet_facts_that_are_still_being_read(tmp_path: Path) -> None:
+    page = draw_page(tmp_path / "page.png", ["The first page"])
+    sway = _SlowSway(tmp_path / "sway.sock")
+    sway.start()
+    daemon = DaemonProcess(tmp_path, engine_answers="canned", screen_source=f"command:cat {page}")
+    daemon.environ |= {"WAYLAND_DISPLAY": "wayland-none", "SWAYSOCK": str(tmp_path / "sway.sock")}
+    nothing = "private_windows = false\npause_when_sharing = false\n"
+    daemon.config.write_text(f"[privacy]\n{nothing}", encoding="utf-8")
+    with daemon, Client(runtime_dir=tmp_path / "run") as client:
+        daemon.start().ready()
+        assert client.snap().complete
+        assert sway.asked == 0
+        for rules in ('exclude_apps = ["keepassxc"]\n', "", 'exclude_apps = ["bitwarden"]\n'):
+            daemon.config.write_text(f"[privacy]\n{nothing}{rules}", encoding="utf-8")
+            assert client.call("reload")["changed"]
+            assert client.snap().complete
+        assert sway.asked >= 4
+        assert daemon.stop() == 0

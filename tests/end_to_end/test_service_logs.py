@@ -13,6 +13,7 @@ import pytest
 
 from hudd.service.journald import message_id
 from tests.fakes.journald import SystemdWithJournal
+from tests.fakes.screen import need_root
 from tests.fakes.systemd import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -28,8 +29,7 @@ answers = "canned"
 
 @pytest.fixture(scope="module")
 def manager() -> Iterator[SystemdWithJournal]:
-    if os.getuid() != 0:
-        pytest.skip("making namespaces needs root")
+    need_root("making namespaces")
     with SystemdWithJournal() as made:
         made.write(".config/systemd/user/hudd.service.d/own.conf", OWN)
         made.write(".config/hudd/config.toml", CONFIG)

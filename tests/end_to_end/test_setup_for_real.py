@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.fakes.screen import need_root
 from tests.fakes.systemd import ROOT, UserSystemd
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -18,8 +18,7 @@ OWN = f"[Service]\nEnvironment=PYTHONPATH={ROOT} PYTHONDONTWRITEBYTECODE=1\nRest
 
 @pytest.fixture
 def manager() -> Iterator[UserSystemd]:
-    if os.getuid() != 0:
-        pytest.fail("systemd needs namespaces; run this test as root")
+    need_root("making namespaces")
     with UserSystemd() as made:
         made.write(".config/systemd/user/hudd.service.d/own.conf", OWN)
         made.write(".config/hudd/config.toml", "# mine\n[engine]\nanswers = 'canned'\n")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.fakes.screen import XServer, x_server
+from tests.fakes.screen import XServer, need_root, x_server
 from tests.fakes.systemd import ROOT, UserSystemd
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -27,6 +27,27 @@ StandardError=append:%h/hudd.log
 """
 
 
+# What blocks the event loop of the daemon and nothing else: a handler runs on the main thread, as the loop does.
+BLOCKING = """import os, signal, threading, time
+
+def say(words):
+    os.write(2, words.encode() + b"\\n")
+
+def block(*_):
+    say("the loop is blocked")
+    threading.Timer(0.5, say, ["another thread goes on"]).start()
+    time.sleep(600)
+
+def end(*_):
+    say("the watchdog ends it")
+    signal.signal(signal.SIGABRT, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGABRT)
+
+signal.signal(signal.SIGUSR1, block)
+signal.signal(signal.SIGABRT, end)
+"""
+
+
 @pytest.fixture(scope="module")
 def desktop() -> Iterator[XServer]:
     with x_server((800, 500), ("-ac",)) as server:
@@ -38,8 +59,7 @@ def desktop() -> Iterator[XServer]:
 
 @pytest.fixture
 def manager(desktop: XServer) -> Iterator[UserSystemd]:
-    if os.getuid() != 0:
-        pytest.skip("making namespaces needs root")
+    need_root("making namespaces")
     with UserSystemd() as made:
         made.write(".config/systemd/user/hudd.service.d/own.conf", OWN)
         assert made.systemctl("set-environment", *(f"{k}={v}" for k, v in desktop.environ.items())).returncode == 0
@@ -60,6 +80,11 @@ def snapped(manager: UserSystemd) -> str:
 
 
 def test_a_life_under_systemd(manager: UserSystemd) -> None:
+    place = manager.write("blocking/sitecustomize.py", BLOCKING).parent
+    manager.write(
+        ".config/systemd/user/hudd.service.d/own.conf",
+        OWN.replace(f"PYTHONPATH={ROOT}", f"PYTHONPATH={place}:{ROOT}"),
+    )
     install(manager)
     up = manager.show("ActiveState", "StatusText", "Type", "NRestarts", "WatchdogUSec")
     assert up["ActiveState"] == "active"
@@ -103,10 +128,12 @@ def test_a_life_under_systemd(manager: UserSystemd) -> None:
     assert manager.hudctl("wait").returncode == 0
     assert "larkspur" in snapped(manager)
 
-    # Blocked: the process is there and does nothing, so the watchdog ends it.
+    # Its event loop is blocked, while its other threads go on: the watchdog ends it.
     second = manager.pid()
-    manager.kill("STOP")
+    manager.kill("USR1")
     manager.until("a restart after a block", {"NRestarts": "2", "ActiveState": "active"}, timeout_s=30)
+    log = manager.daemon_log()
+    assert log.index("the loop is blocked") < log.index("another thread goes on") < log.index("the watchdog ends it")
     assert manager.pid() != second
     assert manager.hudctl("wait").returncode == 0
     assert "larkspur" in snapped(manager)
@@ -146,9 +173,24 @@ def test_a_key_is_handed_over_and_is_seen_nowhere(manager: UserSystemd) -> None:
         manager.systemctl("status", "hudd").stdout,
         manager.hudctl("status", "--json").stdout,
         manager.hudctl("config", "--json").stdout,
+        *reported(manager),
     ]
     assert [number for number, text in enumerate(shown) if not text] == [], "each of them tells something"
     assert not [text for text in shown if KEY in text]
+
+
+def reported(manager: UserSystemd) -> list[str]:
+    """What the doctor says, who finds the key where the service has it, and all texts of a report."""
+    doctor = manager.hudctl("doctor", "--json").stdout
+    (key,) = [row for row in json.loads(doctor)["checks"] if row["name"] == "key"]
+    path = f"{manager.home}/.config/hudd/realtime-key"
+    assert (key["state"], key.get("details")) == ("ok", {"where": f"systemd credential realtime-key (file {path})"})
+    report = manager.home / "report.tar.gz"
+    done = manager.hudctl("bugreport", "--output", str(report))
+    assert done.returncode == 0, done.stderr
+    with tarfile.open(report) as archive:
+        files = [file for entry in archive if (file := archive.extractfile(entry)) is not None]
+        return [doctor, *(file.read().decode() for file in files)]
 
 
 def test_the_first_snap_starts_it_and_a_stop_stays(manager: UserSystemd) -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hudctl.bugreport import _without_personal, without_debug
+from hudctl.bugreport import _log, _secrets, _without_personal, without_debug
 from hudctl.cli import main
 from hudctl.redaction import HIDDEN, Secrets
 from tests.fakes.daemon import DaemonProcess, draw_page
@@ -58,10 +58,30 @@ def test_settings_that_are_a_persons_own_are_hidden() -> None:
     rows = [
         {"name": "realtime.key_command", "value": ["pass", "show", "larkspur"]},
         {"name": "realtime.keyring", "value": True},
+        {"name": "privacy.exclude_titles", "value": ["Scheidung Dr. Marigold"]},
+        {"name": "privacy.exclude_urls", "value": ["mybank.example"]},
+        {"name": "privacy.exclude_apps", "value": ["keepassxc"]},
+        {"name": "privacy.exclude_apps", "value": []},
+        {"name": "screen.source", "value": "command:vncdo -p hunter22 capture"},
+        {"name": "screen.source", "value": "portal"},
         {"name": "realtime.project", "value": ""},
     ]
     told = _without_personal({"settings": rows, "problems": []})
-    assert [row["value"] for row in told["settings"]] == [HIDDEN, True, ""]
+    assert [row["value"] for row in told["settings"]] == [
+        HIDDEN, True, HIDDEN, HIDDEN, HIDDEN, [], f"command:{HIDDEN}", "portal", "",
+    ]  # fmt: skip
+
+
+def test_personal_words_of_the_settings_are_taken_out_wherever_they_stand() -> None:
+    rows = [
+        {"name": "privacy.exclude_titles", "value": ['Scheidung "Marigold"', "PIN"]},
+        {"name": "screen.source", "value": "command:vncdo -p hunter22 capture"},
+        {"name": "notes.instructions", "value": "My wife is Marigold."},
+    ]
+    told = _secrets({"settings": rows}).redact(
+        json.dumps(["vncdo -p hunter22 capture", 'Scheidung "Marigold"', "My wife is Marigold.", "PIN, capture"])
+    )
+    assert json.loads(told) == [HIDDEN, HIDDEN, HIDDEN, "PIN, capture"]
 
 
 def test_home_host_and_user_are_replaced_as_whole_words() -> None:
@@ -86,11 +106,30 @@ def test_lines_at_debug_level_go_with_what_follows_them() -> None:
         "2026-11-21 10:31:07+01:00 debug link: < the text of a note\nwith a second line\n"
         "2026-11-21 10:31:08+01:00 warning link: lost\nTraceback: here\n"
     )
-    assert without_debug(log).splitlines() == [
+    assert without_debug(log, whole=True).splitlines()[0] == "cut off at the beginning"
+    assert without_debug(log, whole=False).splitlines() == [
         "2026-11-21 10:31:06+01:00 info link: connected",
         "2026-11-21 10:31:08+01:00 warning link: lost",
         "Traceback: here",
     ]
+
+
+def test_the_files_of_the_agent_and_the_one_that_the_daemon_tells_are_packed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", "/nowhere")
+    names = ("Library/Logs/hudd.log.1", "Library/Logs/hudd.log", "Library/Logs/hudd.start.log", "elsewhere/own.log")
+    for name in names:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"2026-11-21 10:31:06+01:00 info link: of {name}\n")
+    (tmp_path / names[2]).write_text("Traceback: it does not start\n")
+    told = _log(str(tmp_path / names[3]))
+    assert [name for name in (*names[:2], names[3]) if f"link: of {name}\n" not in told] == []
+    assert "it does not start" in told
+    assert "own.log" not in _log("")
+    assert _log(str(tmp_path / names[1])).count(f"link: of {names[1]}\n") == 1
 
 
 def test_an_existing_file_is_not_replaced(
@@ -112,11 +151,13 @@ def test_planted_secrets_are_not_found_in_a_real_report(tmp_path: Path) -> None:
     pictures.mkdir()
     draw_page(pictures / "001.png", ["Harbour office, berth 12"])
     home = tmp_path / "home-of-larkspur"
-    (home / ".local/state/hudd/log").mkdir(parents=True)
+    home.mkdir()
     key_file = home / "key"
     key_file.write_text("plainwordkey77\n")
     key_file.chmod(0o600)
-    (home / ".local/state/hudd/log/hudd.log").write_text(
+    log_file = home / "logs/own.log"
+    log_file.parent.mkdir()
+    log_file.write_text(
         "2026-11-21 10:31:06+01:00 info link: shown sk-planted-0123456789abcdef\n"
         "2026-11-21 10:31:07+01:00 debug link: < Ferry to Saltholm leaves at 15:40\n"
         f"2026-11-21 10:31:08+01:00 info house: in {home} on {socket.gethostname()} plainwordkey77\n"
@@ -124,10 +165,11 @@ def test_planted_secrets_are_not_found_in_a_real_report(tmp_path: Path) -> None:
     with DaemonProcess(
         tmp_path, screen_source=f"pictures:{pictures}", engine_answers="canned", realtime_use="local",
         notes_instructions="My wife is called Marigold.", realtime_proxy="http://name:proxyword@proxy.example:1",
-        realtime_key_file=str(key_file),
+        realtime_key_file=str(key_file), privacy_exclude_titles='["Dentist Saltholm"]',
     ) as daemon:  # fmt: skip
         daemon.environ |= {"HOME": str(home), "OPENAI_API_KEY": "shared-key-word-88"}
-        daemon.start().ready()
+        daemon.start("--log-file", str(log_file)).ready()
+        assert daemon.status()["log_file"] == str(log_file)
         text_of_note = daemon.asked("snap")["note"]["text"]
         daemon.hudctl("pause", "--why", "dentist with Marigold")
         out = tmp_path / "report.tar.gz"
@@ -172,4 +214,5 @@ def test_planted_secrets_are_not_found_in_a_real_report(tmp_path: Path) -> None:
     assert json.loads(texts["status.json"])["connection"]
     assert any(row["name"] == "gate.settle_s" for row in json.loads(texts["settings.json"])["settings"])
     assert "in ~ on" in texts["log.txt"]
+    assert "house: note 1" in texts["log.txt"] or "notes: note 1" in texts["log.txt"]
     assert os.environ.get("HOME") != str(home)

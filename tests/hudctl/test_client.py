@@ -34,6 +34,7 @@ from hudctl.errors import from_reply
 from hudd.bus.server import Request
 from hudd.errors import CommandError
 from hudd.wire.ids import new_ulid
+from hudd.wire.installation import Installation
 from hudd.wire.table import ERRORS
 from tests.fakes.bus import ThreadedDaemon, wait_until
 
@@ -131,6 +132,20 @@ def test_errors_come_as_their_family_with_all_they_carry(daemon: ThreadedDaemon,
         assert client.status()
 
 
+def test_a_method_that_only_we_know_means_an_older_daemon(daemon: ThreadedDaemon, tmp_path: Path) -> None:
+    with Client(runtime_dir=tmp_path) as client:
+        with pytest.raises(VersionError) as older:
+            client.mark(1)
+        with pytest.raises(VersionError) as unknown:
+            client.call("notes.paint")
+    assert "'notes.mark'" in older.value.message
+    assert older.value.hint == (
+        f"The daemon is older: bring hudd up to date with: {Installation.find().upgrade()}, then end hudd and start it "
+        f"again with: HUDD_RUNTIME_DIR={tmp_path} hudd."
+    )
+    assert unknown.value.hint.startswith("This hudd knows: ")
+
+
 def test_the_deadline_is_one_for_the_call_and_a_late_reply_is_dropped(tmp_path: Path) -> None:
     release = threading.Event()
 
@@ -177,7 +192,7 @@ def test_a_socket_left_behind_is_told(tmp_path: Path) -> None:
         client.status()
 
 
-def test_another_users_daemon_is_told(tmp_path: Path) -> None:
+def test_another_users_daemon_is_told() -> None:
     if os.getuid() != 0:
         pytest.skip("only root can become somebody else")
     code = (
@@ -189,15 +204,14 @@ def test_another_users_daemon_is_told(tmp_path: Path) -> None:
     )
     # Modules are loaded before the change of user: the packages may lie where only root reads.
     code = "import hudctl.connection, hudctl.errors\n" + code
-    with socket.socket(socket.AF_UNIX) as listening:
-        folder = tmp_path / "run"
+    # pytest's own folders are for its user alone, and each run of it makes them so again.
+    with tempfile.TemporaryDirectory() as parent, socket.socket(socket.AF_UNIX) as listening:
+        Path(parent).chmod(0o755)
+        folder = Path(parent) / "run"
         folder.mkdir()
         listening.bind(str(folder / "ctl.sock"))
         listening.listen()
         folder.chmod(0o700)
-        for parent in (tmp_path, *(one for one in tmp_path.parents if one.is_relative_to(tempfile.gettempdir()))):
-            if parent.stat().st_mode & 0o005 != 0o005:
-                parent.chmod(0o755)
         done = subprocess.run(
             [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, timeout=60, check=True
         )
@@ -250,7 +264,10 @@ def test_a_client_goes_on_after_the_daemon_restarted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("told", "fix"),
-    [([0, 0], "systemctl --user restart hudd"), ([2, 9], "pip install --upgrade hudd")],
+    [
+        ([0, 0], "The daemon is older: bring hudd up to date with: "),
+        ([2, 9], "hudctl is older: bring it up to date with: "),
+    ],
 )
 def test_protocols_that_do_not_meet_name_the_fix(tmp_path: Path, told: list[int], fix: str) -> None:
     async def hello(request: Request) -> Mapping[str, Any]:

@@ -116,6 +116,26 @@ def test_local_answers_are_charted_by_their_number() -> None:
     assert "11-22  ████████████████████████████████████████    4 answers" in text
 
 
+def test_a_chart_never_tells_an_unknown_cost_as_nothing() -> None:
+    free = {"at": "2026-11-21", "microusd": 0, "answers": 1, "unpriced": 0}
+    unknown = {"at": "2026-11-22", "microusd": None, "answers": 9, "unpriced": 9}
+    some = {"at": "2026-11-23", "microusd": 400, "answers": 5, "unpriced": 2}
+
+    def chart(*bars: dict[str, Any]) -> list[str]:
+        text = render_cost({**COST, "chart": {"unit": "day", "bars": list(bars)}}, width=100)
+        return [row[5:].lstrip(" █▏▎▍▌▋▊▉") for row in text.splitlines() if row[:2] == "11"]
+
+    assert chart(free, unknown) == ["$0.00   1 answer", "unknown  9 answers"]
+    assert chart(free, unknown, some) == ["$0.00   1 answer", "unknown  9 answers", "> $0.0004  5 answers"]
+
+
+def test_the_table_counts_answers_without_a_price() -> None:
+    rows = [{"hour": "2026-11-21T09:00+01:00", **FIGURES}, {"hour": "2026-11-21T10:00+01:00", **FIGURES, "unpriced": 3}]
+    text = render_cost({**COST, "rows": rows, "total": {**FIGURES, "unpriced": 3}}, width=120).splitlines()
+    assert text[1].endswith("cost  no price")
+    assert [row.endswith("  3") for row in text[2:5]] == [False, True, True]
+
+
 def test_an_unknown_cost_is_said_loudly() -> None:
     total = {**FIGURES, "microusd": None, "unpriced": 5, "unnoted_microusd": 900}
     text = render_cost({**COST, "rows": [{"model": "own", **total}], "total": total}, width=200, colour=True)
@@ -139,7 +159,7 @@ def test_csv_has_every_row_and_no_formula() -> None:
 
 ESTIMATE: dict[str, Any] = {
     "estimate": {
-        "asked": 120, "per_hour": 30.0, "hours": 4.0, "cold_percent": 10, "active_hours": 10.0, "image_tokens": 323,
+        "engine": "service", "changes": 120, "asked": 80, "per_hour": 30.0, "hours": 4.0, "cold_percent": 10, "active_hours": 10.0, "image_tokens": 323,
         "answer_tokens": 60, "reasoning_tokens": 150,
         "rows": [
             {"model": "gpt-realtime-1.5", "memory": "window", "present": True, "answer_microusd": 3300,
@@ -153,14 +173,14 @@ ESTIMATE: dict[str, Any] = {
     "prices_date": "2026-11-01",
 }  # fmt: skip
 ESTIMATE_TEXT = """\
-At 30 questions an hour, as in the 4 hours at the screen seen in the last week (120 questions, 10 %
-of them after more than 5 minutes); 323 image tokens and 60 answer tokens each, 150 more for models
-that reason:
+If all that is worth a question were asked: 30 changes an hour, as in the 4 hours at the screen seen
+in the last week (120 changes, 10 % of them after more than 5 minutes; 80 questions asked); 323
+image tokens and 60 answer tokens each, 150 more for models that reason:
    model             memory  an answer   cached  uncached  an hour    a day  within cap
 *  gpt-realtime-1.5  window    $0.0033  $0.0032   $0.0048  $0.0990  $0.9900         303
    own               window    unknown  unknown   unknown  unknown  unknown
 * the present settings. A day has 10 active hours; so many answers are within the cap of $1.00 a
-day, which is never passed. Prices of 2026-11-01."""
+day, which is never passed: hudd asks less often then. Prices of 2026-11-01."""
 
 
 def test_the_estimate() -> None:
@@ -168,11 +188,22 @@ def test_the_estimate() -> None:
 
 
 def test_without_habits_only_an_answer_has_a_price() -> None:
-    empty = {**ESTIMATE, "estimate": {**ESTIMATE["estimate"], "asked": 0}}
+    empty = {**ESTIMATE, "estimate": {**ESTIMATE["estimate"], "changes": 0}}
     text = render_estimate(empty, width=100)
-    assert text.startswith("Nothing was asked within the last week")
+    assert text.startswith("Nothing changed on the screen within the last week")
     assert "$0.0990" not in text
     assert "$0.0033" in text
+
+
+def test_few_changes_are_little_to_go_by() -> None:
+    few = {**ESTIMATE, "estimate": {**ESTIMATE["estimate"], "changes": 19}}
+    assert "which is little to go by" in " ".join(render_estimate(few, width=100).split())
+
+
+def test_the_local_engine_is_no_row_of_the_table() -> None:
+    text = render_estimate({**ESTIMATE, "estimate": {**ESTIMATE["estimate"], "engine": "local"}}, width=100)
+    assert "The embedded engine answers now, for nothing." in text
+    assert "* the present" not in text
 
 
 @given(
@@ -210,6 +241,21 @@ def test_the_status_tells_the_stage_the_pace_the_alarm_and_what_was_learnt() -> 
     assert "Only snaps." in asked
     alarm = money_status(unnoted={"answers": 3, "microusd": 30_000, "alarm": True})
     assert "$0.03 was spent on the last 3 answers without a note" in alarm
+    unpriced = {"answers": 3, "unpriced": 3, "alarm": True}
+    assert "an unknown sum was spent on the last 3 answers" in money_status(unnoted={"microusd": None, **unpriced})
+    assert "$0.01 and an unknown sum was spent" in money_status(unnoted={"microusd": 10_000, **unpriced})
     figure = {"pictures": 1, "expected_tokens": 323, "tokens": 839, "answers": 9}
     learnt = money_status(learnt={"cached_percent": 48, "images": [figure]})
     assert "839 tokens for 1 picture (expected 323), 48 % of the input cached" in learnt
+
+
+def test_the_status_never_tells_an_unknown_cost_as_nothing() -> None:
+    today = {"cap_microusd": 1_000_000, "answers": 12, "unpriced": {"answers": 12, "tokens": 9_876}}
+    text = money_status(**{"microusd": None, **today})
+    assert "unknown, 12 answers" in text
+    assert "12 answers without a known price (9,876 tokens): that cost is unknown, not zero" in text
+    assert "$0.00 " not in text
+    some = money_status(**{"microusd": 4_000, **today, "unpriced": {"answers": 2, "tokens": 900}})
+    assert "$0.0040 of $1.00, 12 answers" in some
+    assert "2 answers without a known price" in some
+    assert "known price" not in money_status(unpriced={"answers": 0, "tokens": 0})

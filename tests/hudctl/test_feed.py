@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import random
 import threading
 import time
@@ -127,6 +128,23 @@ def test_a_replaced_journal_is_told_and_read_from_its_start(tmp_path: Path) -> N
         assert feed.fresh
 
 
+def test_an_older_copy_of_the_journal_is_told_and_its_new_notes_come(tmp_path: Path) -> None:
+    def journal_of(count: int) -> MemoryJournal:
+        journal = MemoryJournal()
+        for _ in range(count):
+            journal.append()
+        return journal
+
+    with ThreadedDaemon(tmp_path, journal_of(5)):
+        feed = Feed(after=0, runtime_dir=tmp_path)
+        assert numbers(feed, 5) == [1, 2, 3, 4, 5]
+    with feed, ThreadedDaemon(tmp_path, journal_of(3), instance="i2") as daemon:
+        wait_until(lambda: feed.get(0.01) is None and feed.fresh)
+        daemon.do(lambda there: there.note())
+        daemon.do(lambda there: there.note())
+        assert numbers(feed, 2) == [4, 5]
+
+
 def test_a_slow_reader_catches_up(tmp_path: Path) -> None:
     with ThreadedDaemon(tmp_path, queue=10) as daemon, Feed(after=0, runtime_dir=tmp_path) as feed:
         settled(feed)
@@ -207,8 +225,9 @@ def test_stop_ends_a_waiting_iteration_from_another_thread(tmp_path: Path) -> No
     with ThreadedDaemon(tmp_path) as daemon, Feed(after=0, runtime_dir=tmp_path) as feed:
         daemon.do(lambda there: there.note())
         timer = threading.Timer(0.2, feed.stop)
-        timer.start()
-        assert [note.seq for note in feed] == [1]
+        for note in feed:
+            assert note.seq == 1
+            timer.start()  # the iteration waits for the next note by then
         timer.join()
         assert feed.get(0) is None
 
@@ -281,6 +300,39 @@ async def test_a_waiting_asyncio_feed_leaves_the_loop_idle(tmp_path: Path) -> No
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
+
+
+def test_both_feeds_take_the_same_arguments() -> None:
+    assert inspect.signature(AsyncFeed) == inspect.signature(Feed)
+
+
+async def test_the_asyncio_feed_streams_pieces_and_other_topics(tmp_path: Path) -> None:
+    pieces: list[str] = []
+    others: list[str] = []
+
+    async def snapped(daemon: SmallDaemon, feed: AsyncFeed) -> None:
+        while feed.cursor is None:
+            reading = asyncio.create_task(feed.get())
+            await asyncio.sleep(0.01)
+            reading.cancel()
+            await asyncio.wait([reading])
+        daemon.publisher.publish("delta/eDP-1/", {"snap_id": "s", "n": 0, "text": "A mail"})
+        daemon.publisher.publish("state/", {"connection": "ready"})
+        daemon.note()
+        assert (await feed.get()).seq >= 1
+
+    async with SmallDaemon(tmp_path) as daemon, asyncio.timeout(10):
+        async with AsyncFeed(
+            runtime_dir=tmp_path, on_delta=lambda snap_id, text: pieces.append(snap_id + text)
+        ) as feed:
+            await snapped(daemon, feed)
+        options: dict[str, Any] = {"also": ("state/",), "on_other": lambda topic, body: others.append(topic)}
+        async with AsyncFeed(runtime_dir=tmp_path, **options) as feed:
+            await snapped(daemon, feed)
+        with pytest.raises(UsageError):
+            AsyncFeed(runtime_dir=tmp_path, on_delta=lambda *_: None, **options)
+    assert pieces == ["sA mail"]
+    assert others == ["state/"]
 
 
 async def test_a_closed_asyncio_feed_is_at_its_end(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ class World:
         self.core = core
         self.page = page
         self.journal = MemoryJournal("s1")
+        self.instance = "i1"
         self.frames: deque[tuple[str, dict[str, Any]]] = deque()
         self.replies: deque[tuple[int, dict[str, Any]]] = deque()
         self.now = 0.0
@@ -32,7 +33,8 @@ class World:
             self.frames.append((note.topic, note.to_json()))
 
     def facts(self) -> dict[str, Any]:
-        return {"stream": self.journal.stream, "heads": self.journal.heads(), "instance": "i", "protocol": [1, 1]}
+        heads, instance = self.journal.heads(), self.instance
+        return {"stream": self.journal.stream, "heads": heads, "instance": instance, "protocol": [1, 1]}
 
     def welcome(self) -> None:
         self.frames.append(("welcome/t/", self.facts()))
@@ -309,6 +311,49 @@ def test_a_cursor_ahead_of_the_journal_goes_on_from_its_newest_note() -> None:
     world.come_to_rest()
     assert [note.seq for note in world.got] == [2]
     assert world.core.fresh
+
+
+def put_back(world: World, notes: int) -> None:
+    """An older copy of the journal, with so many notes, and the daemon that opened it."""
+    world.journal = MemoryJournal("s1")
+    world.instance = "i2"
+    for _ in range(notes):
+        world.journal.append("a")
+
+
+def test_an_older_copy_that_is_put_back_under_a_feed_is_told_and_gone_on_from() -> None:
+    world = fed()
+    world.welcome()
+    for _ in range(5):
+        world.write("a", lost=False)
+    world.write("a", lost=True)
+    world.beat()  # which names 6, and nobody gets it any more
+    while world.frames:
+        world.read_frame()
+    assert world.ask(lost=True) is not None
+    put_back(world, 3)
+    world.welcome()
+    world.read_frame()
+    assert world.core.fresh
+    assert world.core.cursor == Cursor("s1", 3)
+    world.write("a", lost=False)
+    world.write("a", lost=True)
+    world.come_to_rest()
+    assert [note.seq for note in world.got] == [1, 2, 3, 4, 5, 4, 5]
+
+
+def test_heads_behind_the_reader_at_a_new_connection_to_the_same_daemon_are_no_older_copy() -> None:
+    world = fed()
+    world.welcome()
+    for _ in range(3):
+        world.write("a", lost=False)
+    while world.frames:
+        world.read_frame()
+    facts = world.facts()
+    world.frames.append(("welcome/t/", {**facts, "heads": {"note/a/": 2}}))
+    world.come_to_rest()
+    assert [note.seq for note in world.got] == [1, 2, 3]
+    assert not world.core.fresh
 
 
 def test_a_stale_frame_of_the_replaced_journal_repeats_nothing() -> None:

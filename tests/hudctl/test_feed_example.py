@@ -13,9 +13,10 @@ README = Path(__file__).parent.parent.parent / "README.md"
 
 
 def _run(folder: Path, code: str, notes: int) -> list[str]:
-    """What it prints until so many notes came; killed then, and its place is what the file holds."""
+    """What it prints until so many notes came; killed then, with the last one in hand."""
     with subprocess.Popen(
         [sys.executable, "-u", "-c", code],
+        cwd=folder.parent,
         env={**os.environ, "HUDD_RUNTIME_DIR": str(folder)},
         stdout=subprocess.PIPE,
         text=True,
@@ -28,19 +29,17 @@ def _run(folder: Path, code: str, notes: int) -> list[str]:
 
 def test_the_example_goes_on_where_it_was(tmp_path: Path) -> None:
     examples = README.read_text(encoding="utf-8").split("```python\n")
-    example = next(block.split("```", 1)[0] for block in examples if block.startswith("place ="))
+    example = next(found for block in examples if "cursor_file" in (found := block.split("```", 1)[0]))
     assert len(example.strip().splitlines()) <= 6
-    place = tmp_path / "place"
-    head = f"import json; from pathlib import Path; from hudctl import Feed; path = Path({str(place)!r})\n"
-    # Ends by itself between two notes, so that what was printed is what was stored.
-    stop = "        if feed.cursor.seq in (3, 5): break\n"
+    # It is killed with a note in hand, never just behind it.
+    code = f"import time; from hudctl import Feed\n{example}        if note.seq in (3, 5): time.sleep(60)\n"
     folder = tmp_path / "run"
     folder.mkdir(mode=0o700)
     journal = MemoryJournal()
     for _ in range(3):
         journal.append()
     with ThreadedDaemon(folder, journal) as daemon:
-        assert _run(folder, head + example + stop, 4) == [f"Note {n} of eDP-1." for n in (1, 2, 3)] + [""]
+        assert _run(folder, code, 3) == [f"Note {n} of eDP-1." for n in (1, 2, 3)]
         daemon.do(lambda there: there.note())
         daemon.do(lambda there: there.note())
-        assert _run(folder, head + example + stop, 3) == ["Note 4 of eDP-1.", "Note 5 of eDP-1.", ""]
+        assert _run(folder, code.replace("(3, 5)", "(5,)"), 3) == [f"Note {n} of eDP-1." for n in (3, 4, 5)]

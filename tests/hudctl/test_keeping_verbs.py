@@ -157,6 +157,19 @@ def test_export_to_the_output_and_to_a_private_file(tmp_path: Path, capsys: pyte
     assert sorted(p.name for p in tmp_path.iterdir()) == ["csv", "ics", "md", "notes.jsonl"]
 
 
+@pytest.mark.parametrize(("form", "count"), [("jsonl", 5), ("csv", 5), ("md", 2), ("ics", 2)])
+def test_an_export_counts_what_it_wrote(
+    form: str, count: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    silent = [{"kind": "unchanged"}, {"kind": "failed"}, {"text": ""}]
+    FakeClient.notes += [make_note(stream="s1", seq=3 + at, **one) for at, one in enumerate(silent)]
+    target = tmp_path / "notes"
+    assert main(["export", "--format", form, "-o", str(target)]) == 0
+    assert capsys.readouterr().out == f"Wrote {count} notes to {target}.\n"
+    assert main(["export", "--format", form, "-o", str(target), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["notes"] == count
+
+
 def test_an_export_that_breaks_off_leaves_the_older_file(tmp_path: Path) -> None:
     target = tmp_path / "notes.jsonl"
     target.write_text("older")

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from hudctl import connection
+from hudctl import Client, NotRunningError, connection
 from hudctl.cli import main
+from hudd.checks.finding import gather
+from hudd.checks.places import check_sockets
 from hudd.wire import table
 from hudd.wire.endpoints import ON_DEMAND
+from tests.fakes.bus import ThreadedDaemon
 
 STARTING = [["snap"], ["resume"], ["wait"], ["wait", "--for", "connected"], ["snap", "--json"]]
 ASKING = [
@@ -76,9 +79,34 @@ def test_the_version_and_the_doctors_question_leave_it_stopped(
     from hudctl.doctor_daemon import ask_daemon
 
     assert main(["version"]) == table.EXIT_OK
-    assert [row["state"] for row in ask_daemon()] == ["warning"]
+    assert [(row["state"], row["remedy"]) for row in ask_daemon()] == [("ok", "")]
     assert came(listener) == 0
     assert "hudd is not running" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words", [["doctor", "--json"], ["bugreport"], ["setup", "--use", "local", "--yes"]], ids=" ".join
+)
+def test_looking_at_everything_leaves_it_stopped(
+    listener: socket.socket, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(listener.getsockname()).chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HUDD_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("HUDD_SCREEN_SOURCE", f"pictures:{Path(table.__file__).parents[1]}/data/pictures")
+    monkeypatch.setenv("HUDD_ENGINE_ANSWERS", "canned")
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == table.EXIT_OK
+    assert came(listener) == 0
+
+
+def test_the_doctor_says_who_listens(listener: socket.socket) -> None:
+    path = Path(listener.getsockname())
+    path.chmod(0o600)
+    (found,) = check_sockets(gather())
+    assert (found.state, "systemd listens there" in found.cause) == ("ok", True)
+    assert came(listener) == 0
 
 
 @pytest.mark.parametrize("words", [*STARTING, ["status"]], ids=" ".join)
@@ -92,9 +120,32 @@ def test_after_service_stop_nothing_starts_it(listener: socket.socket, words: li
 
 
 def test_a_subscriber_that_waits_leaves_it_stopped(listener: socket.socket) -> None:
-    from hudctl.errors import NotRunningError
     from hudctl.feed import Feed
 
     with pytest.raises(NotRunningError), Feed() as feed:
         next(iter(feed))
     assert came(listener) == 0
+
+
+def test_a_client_that_is_kept_leaves_it_stopped_and_finds_the_next_one(tmp_path: Path) -> None:
+    """The daemon is stopped under it, and systemd listens again at the command socket."""
+    with Client(runtime_dir=tmp_path) as client:
+        tmp_path.chmod(0o700)
+        control = tmp_path / "ctl.sock"
+        (tmp_path / ON_DEMAND).symlink_to(control)
+        with ThreadedDaemon(tmp_path):
+            assert client.status()["instance"] == "i1"
+        control.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as systemd:
+            systemd.bind(str(control))
+            systemd.listen(8)
+            systemd.settimeout(0.5)  # ZeroMQ comes back after a tenth of that
+            with pytest.raises(TimeoutError):
+                systemd.accept()
+            with pytest.raises(NotRunningError):
+                client.status()
+            with pytest.raises(TimeoutError):
+                systemd.accept()
+        control.unlink()
+        with ThreadedDaemon(tmp_path):
+            assert client.status()["instance"] == "i1"

@@ -410,6 +410,11 @@ def test_status_of_a_daemon_at_ease():
         ),
         ({"capture": {"state": "watching", "degraded": "No shared memory: slower."}}, "No shared memory: slower."),
         ({"journal": {"path": "/j", "set_aside": "/j.broken"}}, "set aside as /j.broken"),
+        ({"journal": {"set_aside": "/j.broken", "spent": "It counts."}}, "set aside as /j.broken. It counts."),
+        (
+            {"journal": {"set_aside": "/j.broken", "spent": "It counts.", "paused": "It holds."}},
+            "set aside as /j.broken. It counts. It holds.",
+        ),
         ({"engine": "local", "model": "local", "session": {"id": ""}}, "the embedded engine, local, answering"),
         ({"subscribers": {"total": 0, "by_topic": {}}}, "subscribers  0\n"),
         (

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import plistlib
 import subprocess
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ import pytest
 
 import hudctl.service
 from hudctl import cli, service_systemd, service_text
+from hudctl.service_launchd import Launchd
 from hudctl.service_systemd import hudd_command
 from hudd.wire import table
 
@@ -259,6 +261,15 @@ def test_without_a_bus_the_way_to_one_is_told(system: System, capsys: pytest.Cap
     assert said.count("\n") == 1
 
 
+def test_without_a_bus_nothing_is_uninstalled(system: System, folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert service("install", "--on-demand") == 0
+    system.fails["systemctl"] = "Failed to connect to bus: No medium found"
+    before = sorted(folder.rglob("*"))
+    assert service("uninstall") == 1
+    assert "loginctl enable-linger" in capsys.readouterr().err
+    assert sorted(folder.rglob("*")) == before
+
+
 def test_without_systemd_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr(hudctl.service.sys, "platform", "linux")
@@ -293,6 +304,24 @@ def test_on_macos_an_agent_is_written_and_loaded(mac: System, tmp_path: Path, ca
     assert mac.commands[-1].startswith("launchctl kill SIGTERM gui/")
     assert service("uninstall") == 0
     assert list((tmp_path / "Library/LaunchAgents").iterdir()) == []
+
+
+def test_on_macos_the_log_and_what_was_said_before_it_are_printed(mac: System, tmp_path: Path):
+    asked = Launchd({"HOME": str(tmp_path)}, hudctl.service.run_command)
+    folder = tmp_path / "Library/Logs"
+    log, start = folder / "hudd.log", folder / "hudd.start.log"
+    assert asked.logs(5, follow=False) == ["tail", "-n", "5", str(log)]
+    folder.mkdir(parents=True)
+    log.write_text("an event\n")
+    start.write_text("")
+    assert asked.logs(5, follow=True) == ["tail", "-n", "5", "-F", str(log)]
+    start.write_text("hudd: [gate] settle_s is wrong\n")
+    os.utime(log, (100, 100))
+    assert asked.logs(5, follow=False) == ["tail", "-n", "5", str(log), str(start)]
+    os.utime(start, (50, 50))
+    assert asked.logs(5, follow=False) == ["tail", "-n", "5", str(start), str(log)]
+    agent = plistlib.loads(service_text.agent(["hudd"], home=str(tmp_path), environment={}).encode())
+    assert agent["StandardErrorPath"] == str(start)
 
 
 def test_macos_refuses_what_it_has_not(mac: System):

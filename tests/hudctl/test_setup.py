@@ -171,7 +171,7 @@ def test_a_first_run_by_flags_and_a_second_one(environ: dict[str, str]) -> None:
     assert KEY not in first.stdout + first.stderr
     assert "What leaves this machine" in first.stdout
     assert "$1.00 a day (" in first.stdout
-    assert "The local engine read a picture" in first.stdout
+    assert "The local engine answers" in first.stdout
     assert path.read_text().startswith("# mine\n[gate]\nsettle_s = 1\n")
     assert tomllib.loads(path.read_text())["realtime"] == {"use": "service", "key_file": "~/.config/hudd/realtime-key"}
     kept = path.parent / "realtime-key"
@@ -282,7 +282,7 @@ def test_a_dialogue_takes_the_key_without_showing_it(environ: dict[str, str]) ->
     terminal.until("This is no key")
     terminal.until("Key: ")
     terminal.type(f"{KEY}\n")
-    terminal.until("The local engine read a picture")
+    terminal.until("The local engine answers")
     _no_service(terminal)
     assert terminal.end() == 0
     assert KEY not in terminal.shown

@@ -18,6 +18,7 @@ import zmq
 
 from hudctl import Client, Feed, Note, VersionError
 from hudctl.cli import main
+from hudd.wire.installation import Installation
 from tests.fakes.daemon import DaemonProcess, draw_page
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -135,8 +136,11 @@ def test_todays_hudctl_prints_what_older_daemons_say(
 @pytest.mark.parametrize(
     ("protocol", "fix"),
     [
-        ([0, 0], "The daemon is older: pip install --upgrade hudd, then systemctl --user restart hudd."),
-        ([2, 3], "hudctl is older: pip install --upgrade hudd."),
+        (
+            [0, 0],
+            "The daemon is older: bring hudd up to date with: {upgrade}, then end hudd and start it again with: {start}.",
+        ),
+        ([2, 3], "hudctl is older: bring it up to date with: {upgrade}."),
     ],
 )
 def test_where_the_versions_do_not_meet_hudctl_exits_6_and_names_the_fix(
@@ -149,7 +153,8 @@ def test_where_the_versions_do_not_meet_hudctl_exits_6_and_names_the_fix(
 ) -> None:
     with recorded(tmp_path, "frames-older.jsonl", monkeypatch, protocol=protocol):
         assert main([verb]) == 6
-        assert capsys.readouterr().err.endswith(f"{fix}\n")
+        told = fix.format(start=f"HUDD_RUNTIME_DIR={tmp_path}/run hudd", upgrade=Installation.find().upgrade())
+        assert capsys.readouterr().err.endswith(f"{told}\n")
         with Feed(after=0) as feed, pytest.raises(VersionError, match="protocol"):
             feed.get(10)
 
@@ -197,7 +202,7 @@ def test_todays_daemon_answers_what_older_clients_ask(tmp_path: Path, name: str)
             error = json.loads(control.recv())["error"]
             assert error["data"]["code"] == "E_VERSION"
             assert error["data"]["hint"].startswith(fix)
-            assert "pip install --upgrade hudd" in error["data"]["hint"]
+            assert "up to date" in error["data"]["hint"]
 
 
 def _ask_again(control: zmq.Socket[bytes], line: dict[str, Any], *, exactly: bool) -> None:

@@ -175,12 +175,25 @@ def test_follow_after_a_number_that_is_not_written_yet_says_so(
 
     class NoFeed:
         def __init__(self, **options: Any) -> None:
-            assert options["after"] == 99
+            assert options["after"] == 3
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("hudctl.feed.Feed", NoFeed)
+    monkeypatch.setattr("hudctl.follow.Feed", NoFeed)
     assert main(["follow", "--after", "99"]) == table.EXIT_INTERRUPTED
-    assert capsys.readouterr().err == "hudctl: The newest note is #3; notes are printed from #100 on.\n"
+    assert capsys.readouterr().err == "hudctl: The newest note is #3; notes are printed from #4 on.\n"
+
+
+def test_follow_says_once_that_notes_are_missing(daemon: ThreadedDaemon, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(8):
+        daemon.do(lambda there: there.note())
+    daemon.do(lambda there: there.journal.notes.__delitem__(slice(5)))
+    assert main(["follow", "--after", "5", "--limit", "2"]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(["follow", "--after", "2", "--limit", "2"]) == 0
+    out, err = capsys.readouterr()
+    assert ["#6  eDP-1" in out, "#7  eDP-1" in out] == [True, True]
+    assert err.startswith("hudctl: Some notes are missing: they were pruned")
+    assert err.count("\n") == 1
 
 
 @pytest.mark.usefixtures("daemon")

@@ -16,6 +16,7 @@ notes.subscribe(welcome);
 
 const PASSING = new Set(["E_BUSY", "E_DEADLINE", "E_STATE", "E_STORAGE"]);
 let stream = null;
+let instance = null; // whose welcome came last
 let held = 0; // with all topics in one order of seq, one number is the cursor
 let printed = 0;
 let lastId = 0;
@@ -30,7 +31,7 @@ function handle(note) {
 // The result; null when it has to be asked for again: no answer within 5 s, or a refusal that passes.
 async function call(method, params) {
   const id = ++lastId;
-  const request = { jsonrpc: "2.0", id, method, params: { ...params, sent_at: Date.now(), deadline_ms: 5000 } };
+  const request = { jsonrpc: "2.0", id, method, params: { ...params, deadline_ms: 5000 } };
   let frames;
   try {
     await control.send(["", JSON.stringify(request)]);
@@ -78,6 +79,13 @@ for await (const [topicFrame, bodyFrame] of notes) {
     } else if (stream !== null && stream !== body.stream) {
       stream = body.stream;
       held = 0;
+    }
+    if (topic === welcome && body.instance !== instance) {
+      instance = body.instance;
+      if (newest > 0 && newest < held) {
+        console.error("an older copy of the journal was put back");
+        held = newest;
+      }
     }
     if (stream !== null && newest > held) await fill(newest);
   } else if (stream !== null && topic.startsWith("note/")) {

@@ -95,7 +95,7 @@ def test_the_unit_leaves_time_to_stop(unit: configparser.ConfigParser):
 
 
 def test_the_unit_holds_no_key_and_does_not_depend_on_a_display(unit: configparser.ConfigParser):
-    assert "Environment" not in unit["Service"]
+    assert unit["Service"]["Environment"] == "ORC_CODE=backup"
     assert "Requires" not in unit["Unit"]
     assert "BindsTo" not in unit["Unit"]
 
@@ -189,6 +189,9 @@ def test_the_agent_starts_our_script_and_keeps_it_alive_after_failures(agent: di
     assert isinstance(arguments, list)
     assert Path(arguments[0]).name == script()
     assert Path(arguments[0]).is_absolute()
+    assert arguments[1] == "--log-file", "otherwise the log grows without bound"
+    log = Path(arguments[2])
+    assert agent["StandardErrorPath"] == str(log.with_name(f"{log.stem}.start.log")), "the name that hudd shortens"
     assert agent["KeepAlive"] == {"SuccessfulExit": False}
     assert agent["ThrottleInterval"] == 10
     assert agent["LimitLoadToSessionType"] == "Aqua"

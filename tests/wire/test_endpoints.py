@@ -138,8 +138,10 @@ def test_how_to_start_names_the_unit_where_it_is_installed(tmp_path: Path, monke
     assert endpoints.how_to_start(environ) == "hudd", "no systemd runs for this user"
     (tmp_path / "run/systemd").mkdir(parents=True)
     assert endpoints.how_to_start(environ) == "systemctl --user start hudd"
+    assert endpoints.how_to_restart(environ) == "systemctl --user restart hudd"
     unit.unlink()
     assert endpoints.how_to_start(environ) == "hudd"
+    assert endpoints.how_to_restart(environ) == "end hudd and start it again with: hudd"
     assert endpoints.how_to_start({**environ, "HUDD_RUNTIME_DIR": "/a b"}) == "HUDD_RUNTIME_DIR='/a b' hudd"
 
 
@@ -150,6 +152,8 @@ def test_how_to_start_on_macos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     agent.parent.mkdir(parents=True)
     agent.touch()
     assert endpoints.how_to_start({"HOME": str(tmp_path)}) == f"launchctl kickstart gui/{os.getuid()}/io.github.hudd"
+    again = f"launchctl kickstart -k gui/{os.getuid()}/io.github.hudd"
+    assert endpoints.how_to_restart({"HOME": str(tmp_path)}) == again
 
 
 def test_macos_asks_platformdirs(monkeypatch: pytest.MonkeyPatch):

@@ -67,7 +67,7 @@ _shtab_hudctl_completion_pos_1_choices=(hudctl hudd)
 _shtab_hudctl_key_add___role_choices=(notes control)
 _shtab_hudctl_key_pos_0_choices=(add list revoke)
 _shtab_hudctl_setup___use_choices=(local service)
-_shtab_hudctl_service_install___loosen_choices=(command-source key-command text-recognition)
+_shtab_hudctl_service_install___loosen_choices=(command-source key-command portal-screenshots text-recognition)
 _shtab_hudctl_service_pos_0_choices=(install uninstall start stop restart status logs)
 _shtab_hudctl_pos_0_choices=(try snap status notes follow cost errors mark forget prune export backup pause resume wait record replay config reload completion key doctor bugreport setup service version)
 

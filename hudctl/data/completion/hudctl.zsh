@@ -150,7 +150,7 @@ _shtab_hudctl_export_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object with a schema number]"
   "--timeout[give up after this (default 30)]:SECONDS:"
-  "--format[default jsonl]:format:(jsonl md csv ics)"
+  "--format[default jsonl\; md and ics leave out what says nothing new, failed or was forgotten]:format:(jsonl md csv ics)"
   "--since[2h, 14\:00, today, 2026-11-21, \…]:TIME:"
   "--until[likewise]:TIME:"
   {-o,--output}"[a private file instead of the output]:FILE:_files"
@@ -324,7 +324,7 @@ _shtab_hudctl_service_install_options=(
   "--dry-run[only print what would be done]"
   "--on-demand[start hudd with the first snap, not at login]"
   "--key-file[the key of the service, a file of mode 0600]:FILE:_files"
-  "*--loosen[take from the sandbox what cannot work in it]:loosen:(command-source key-command text-recognition)"
+  "*--loosen[take from the sandbox what cannot work in it]:loosen:(command-source key-command portal-screenshots text-recognition)"
   "--no-start[start it only at the next login]"
 )
 

@@ -1,0 +1,64 @@
+"""The verb follow: notes as they are written, after some of the past."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Final
+
+from hudctl import render, times
+from hudctl.client import Client
+from hudctl.console import colours, now_local, print_json, tell, width, window
+from hudctl.errors import UsageError
+from hudctl.feed import Feed
+from hudctl.first_use import saying_first_use
+from hudd.wire import table
+
+SCHEMA: Final = 1
+FOLLOW_SHOWS: Final = 10
+"""Notes of the past that `follow` begins with, as `tail -f` does."""
+
+_MISSED: Final = "Some notes are missing: they were pruned, or another journal or an older copy of it was put in place."
+
+
+def follow(arguments: argparse.Namespace) -> int:
+    """Catch up, then follow; ends by ctrl-C or after --limit notes."""
+    if arguments.limit < 0:
+        raise UsageError(f"--limit is {arguments.limit}; give a whole number, 0 for all.")
+    after = _start_of_follow(arguments)
+    printed, told = 0, False
+    with Feed(after=after, window=window(), streaming=True) as feed:
+        for note in feed:
+            if feed.fresh and not told:
+                told = True
+                tell(f"hudctl: {_MISSED}")
+            if note.kind != "note" and not arguments.all:
+                continue
+            if arguments.json:
+                print_json({"schema": SCHEMA, "note": note.to_json()})
+            else:
+                print(render.render_note(note.to_json(), colour=colours(), width=width()), flush=True)
+            printed += 1
+            if arguments.limit and printed >= arguments.limit:
+                break
+    return table.EXIT_OK
+
+
+def _start_of_follow(arguments: argparse.Namespace) -> int | None:
+    """The number to begin after: as asked for, else such that the last ten notes come first."""
+    if arguments.after is not None and arguments.since is not None:
+        raise UsageError("--since and --after exclude each other.")
+    if arguments.after is not None and arguments.after < 0:
+        raise UsageError(f"--after is {arguments.after}; give the number of a note, 0 for all.")
+    made = Client(timeout_s=5.0)
+    if not made.may_command:
+        return None  # a key of another machine that may only listen: what comes from now on
+    with saying_first_use(made, arguments) as client:
+        if arguments.after is not None:
+            newest = next((note.seq for note in client.notes(limit=1)), 0)
+            if arguments.after > newest:
+                tell(f"hudctl: The newest note is #{newest}; notes are printed from #{newest + 1} on.")
+            return min(arguments.after, newest)
+        if arguments.since is None:
+            recent = client.notes(limit=FOLLOW_SHOWS)
+            return recent[-1].seq - 1 if recent else 0
+        return client.seq_before(times.parse_moment(arguments.since, now=now_local()))

@@ -1,0 +1,93 @@
+"""The service in ``hudctl setup``: whether it is wanted, and its installation as it is already, if it is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from hudctl.doctor import child_environment
+from hudctl.errors import HudctlError
+from hudctl.words import line, lines_of
+
+if TYPE_CHECKING:
+    from hudctl.setup import Setup  # it hands itself over; at run time this module does not know it
+
+SERVICE_S: Final = 60.0
+_LOOSEN: Final = "hudd-loosen-"
+_KEY: Final = "hudd-key.conf"
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A service that is there already.
+
+    Attributes:
+        flags: Those of `hudctl service install` that install it as it is.
+        has_key: Whether the service manager hands it a key.
+    """
+
+    flags: tuple[str, ...]
+    has_key: bool
+
+
+def find_installed() -> Installed | None:
+    """What `hudctl service status` tells; None when there is no service, or no manager of services."""
+    done = _service("status", "--json")
+    try:
+        told = cast("dict[str, Any]", json.loads(done.stdout))
+    except ValueError:
+        return None
+    if not told.get("installed"):
+        return None
+    names = [Path(path).name for path in lines_of(told.get("drop_ins"))]
+    loosened = [name.removeprefix(_LOOSEN).removesuffix(".conf") for name in names if name.startswith(_LOOSEN)]
+    flags = ["--on-demand"] if told.get("on_demand") else []
+    for name in sorted(loosened):
+        flags += ["--loosen", name]
+    return Installed(tuple(flags), _KEY in names)
+
+
+def wants_service(run: Setup, installed: Installed | None) -> bool:
+    """By the flag, or asked."""
+    if run.arguments.install_service:
+        return True
+    if installed is None:
+        return run.ask("\nShall the system start hudd with your session?", "Yn") == "y"
+    as_it_is = f" ({' '.join(installed.flags)})" if installed.flags else ""
+    return run.ask(f"\nhudd is a service already{as_it_is}. Install it anew, as it is, and start it?", "Yn") == "y"
+
+
+def install_service(run: Setup, installed: Installed | None) -> bool:
+    """Install it; False when it could not be."""
+    done = _service("install", *(installed.flags if installed is not None else ()))
+    said = line(done.stdout) or line(done.stderr).removeprefix("hudctl: ")
+    if done.returncode:
+        run.say(f"The service was not installed: {said}")
+        run.failed = True
+        run.checks.append({"name": "service", "state": "warning", "cause": said, "remedy": "hudctl service install"})
+        return False
+    run.done.append("hudd is installed as a service.")
+    run.say(said)
+    return True
+
+
+def _service(*words: str) -> subprocess.CompletedProcess[str]:
+    command: Sequence[str] = [sys.executable, "-m", "hudctl", "service", *words]
+    try:
+        return subprocess.run(
+            command,
+            env=child_environment(),
+            capture_output=True,
+            text=True,
+            timeout=SERVICE_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired:
+        hint = f"Try: hudctl service {words[0]}"
+        raise HudctlError("The service manager did not answer in time.", hint=hint) from None
