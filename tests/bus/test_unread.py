@@ -124,7 +124,7 @@ async def test_who_reads_late_is_told_busy_once_for_each_that_did_not_fit(
         assert 0 < len(busy) < 8
         assert {answer["error"]["data"]["code"] for answer in busy} == {"E_BUSY"}
         async with asyncio.timeout(20):
-            while "result" not in await peer.ask("notes.since", seq=0):  # that all was read is heard a moment later
+            while "result" not in await peer.ask("notes.since", seq=0):  # noqa: ASYNC110 - that all was read is heard a moment later
                 await asyncio.sleep(0.05)
 
 

@@ -264,7 +264,7 @@ async def test_a_pause_is_not_lost_when_the_new_journal_cannot_be_made(
     journal = reopened(path)
     assert journal.set_aside is not None
     assert journal.pause_state() == PauseState(since=NOW - 60, until=None, why="a visitor")
-    assert journal.spent.startswith("What was spent this month, on 1 answers")
+    assert journal.spent.startswith("What was spent this month, on 1 answer, still counts.")
     await journal.close()
 
 
