@@ -18,6 +18,7 @@ from hudd.bus.sockets import LoopSocket, new_context
 from hudd.clock import SystemClock
 from tests.fakes.bus import await_until
 from tests.fakes.clock import ManualClock
+from tests.fakes.ports import free_port
 
 MOST = 8
 
@@ -26,9 +27,7 @@ class NetworkDoor:
     """A ROUTER on TCP that takes few, and its messages."""
 
     def __init__(self) -> None:
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.address = found.getsockname()
+        self.address = ("127.0.0.1", free_port())
         self.context = new_context()
         self.got: list[bytes] = []
         self.raw: list[socket.socket] = []
@@ -102,9 +101,7 @@ async def test_what_a_peer_of_the_network_waited_for_and_subscribed_to_goes_with
         await asyncio.sleep(60)
         return {}
 
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     context = new_context()
     server = CommandServer(f"tcp://127.0.0.1:{port}", {"wait": wait}, clock=SystemClock(), context=context)
     server.open()
@@ -114,6 +111,7 @@ async def test_what_a_peer_of_the_network_waited_for_and_subscribed_to_goes_with
         await await_until(lambda: server.in_flight() == 1)
     await await_until(lambda: server.in_flight() == 0)
     await server.close()
+    port = free_port()
     publisher = Publisher(
         f"tcp://127.0.0.1:{port}", stream="s", instance="i", heads=dict, clock=SystemClock(), context=context
     )
@@ -136,9 +134,7 @@ async def test_a_repeat_over_the_other_socket_runs_nothing(tmp_path: Path, first
         ran.append(request.method)
         return {"run": str(len(ran))}
 
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     context, repeats = new_context(), Repeats(ManualClock())
     (tmp_path / "run").mkdir(mode=0o700)
     places: dict[str, Path | str] = {"local": tmp_path / "run" / "ctl.sock", "remote": f"tcp://127.0.0.1:{port}"}

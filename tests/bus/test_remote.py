@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import socket
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -27,26 +26,12 @@ from hudd.wire.endpoints import remote_notes_address
 from hudd.wire.remote_keys import ClientFile, ClientKey, DaemonKey, KeyFolder, Role, write_private
 from tests.fakes.bus import MemoryJournal, SmallDaemon, await_until
 from tests.fakes.peers import outcome
+from tests.fakes.ports import free_port
 
 
 def new_pair() -> tuple[str, str]:
     public, secret = zmq.curve_keypair()
     return public.decode(), secret.decode()
-
-
-def two_ports() -> int:
-    """The first of two free ports."""
-    for _ in range(50):
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            if port < 65535:
-                try:
-                    second.bind(("127.0.0.1", port + 1))
-                except OSError:
-                    continue
-                return port
-    raise AssertionError("there are no two free ports")
 
 
 class Keys:
@@ -135,7 +120,7 @@ class FarHouse:
 
 @asynccontextmanager
 async def far_house(folder: Path, keys: Keys) -> AsyncIterator[FarHouse]:
-    house = FarHouse(folder, keys, f"tcp://127.0.0.1:{two_ports()}")
+    house = FarHouse(folder, keys, f"tcp://127.0.0.1:{free_port(2)}")
     house.gate.open()
     house.local.open()
     house.remote.open()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import socket
 import sys
 import tarfile
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fakes.journald import SystemdWithJournal
+from tests.fakes.ports import free_port
 from tests.fakes.screen import need, need_root
 from tests.fakes.systemd import ROOT, UserSystemd
 
@@ -36,9 +36,7 @@ def manager() -> Iterator[UserSystemd]:
 @pytest.fixture(scope="module")
 def port(manager: UserSystemd) -> int:
     """Of an engine that lets in whoever shows the key, and nobody else."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        number = free.getsockname()[1]
+    number = free_port()
     engine = f"{sys.executable} -P -m hudd engine --port {number} --answers canned --token-stdin"
     manager.write("key", f"{KEY}\n", mode=0o600)
     manager.start(f"(cat key; exec sleep 600) | exec {engine} >/dev/null")

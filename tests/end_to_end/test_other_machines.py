@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bus.test_remote import two_ports
 from tests.fakes.daemon import DaemonProcess, draw_page
+from tests.fakes.ports import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +30,7 @@ def far(daemon: DaemonProcess, address: str, key: Path, *words: str) -> subproce
 def test_from_the_first_key_to_its_end(tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     draw_page(tmp_path / "pictures" / "a.png", ["Seen from afar."])
-    address = f"tcp://127.0.0.1:{two_ports()}"
+    address = f"tcp://127.0.0.1:{free_port(2)}"
     source = f"pictures:{tmp_path / 'pictures'}"
     control, notes = tmp_path / "laptop.key", tmp_path / "bar.key"
     with DaemonProcess(tmp_path, screen_source=source, engine_answers="canned", bus_remote=address) as daemon:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.daemon import DaemonProcess, draw_page
+from tests.fakes.ports import free_port
 
 pytestmark = [
     pytest.mark.slow,
@@ -29,9 +30,7 @@ def ssh_server(folder: Path) -> Iterator[list[str]]:
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     options = [
         "ListenAddress=127.0.0.1",
         f"AuthorizedKeysFile={folder / 'user.pub'}",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
@@ -21,6 +20,7 @@ from hudd.errors import LinkError, LinkRefusedError
 from hudd.realtime.link import open_link
 from hudd.realtime.sentences import explain_refusal
 from tests.fakes.link_server import HEADERS, KEY, echo, server
+from tests.fakes.ports import free_port
 
 # ------------------------------------------------------------------------------------------------------- refusals
 
@@ -55,12 +55,6 @@ async def test_a_redirect_is_not_followed_because_the_key_would_go_along() -> No
             await open_link(url, {"api-key": KEY})
     assert caught.value.status == 307
     assert seen == ["/v1/realtime"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 async def test_nothing_listens() -> None:
