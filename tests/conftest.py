@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,6 +18,39 @@ settings.load_profile("hudd")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A run in the background of a shell is deaf to ctrl-C, and so would be every program that it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+TESTS: Final = Path(__file__).parent
+ALONE: Final = (
+    "soak",
+    "test_bench.py",
+    "test_bench_gate.py",
+    "test_bench_legible.py",
+    "screen/test_wayland.py",
+    "screen/test_pipewire.py",
+    *(
+        f"end_to_end/test_{name}.py"
+        for name in (
+            "key_sources",
+            "loosened",
+            "portal_in_the_unit",
+            "real_portal",
+            "real_screen",
+            "service_logs",
+            "setup_for_real",
+            "systemd",
+            "told_to_systemd",
+            "waking",
+        )
+    ),
+)
+"""They measure time, or start a whole desktop or systemd: beside other tests they would judge the machine."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what runs alone."""
+    for item in items:
+        if any(item.path.is_relative_to(TESTS / name) for name in ALONE):
+            item.add_marker("alone")
 
 
 @pytest.fixture(autouse=True)
