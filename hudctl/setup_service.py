@@ -29,10 +29,12 @@ class Installed:
     Attributes:
         flags: Those of `hudctl service install` that install it as it is.
         has_key: Whether the service manager hands it a key.
+        starts: Whether anything starts it: the unit of a package is there before anybody wanted a service.
     """
 
     flags: tuple[str, ...]
     has_key: bool
+    starts: bool = True
 
 
 def find_installed() -> Installed | None:
@@ -49,14 +51,15 @@ def find_installed() -> Installed | None:
     flags = ["--on-demand"] if told.get("on_demand") else []
     for name in sorted(loosened):
         flags += ["--loosen", name]
-    return Installed(tuple(flags), _KEY in names)
+    starts = told.get("enabled") != "disabled" or bool(told.get("on_demand"))
+    return Installed(tuple(flags), _KEY in names, starts)
 
 
 def wants_service(run: Setup, installed: Installed | None) -> bool:
     """By the flag, or asked."""
     if run.arguments.install_service:
         return True
-    if installed is None:
+    if installed is None or not installed.starts:
         return run.ask("\nShall the system start hudd with your session?", "Yn") == "y"
     as_it_is = f" ({' '.join(installed.flags)})" if installed.flags else ""
     return run.ask(f"\nhudd is a service already{as_it_is}. Install it anew, as it is, and start it?", "Yn") == "y"
