@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
@@ -10,12 +11,12 @@ from hudctl.errors import HudctlError
 from hudd.wire.messages import Note
 
 
-class KeepingCalls:
+class KeepingCalls(ABC):
     """Needs ``call``, which ``hudctl.Client`` has."""
 
+    @abstractmethod
     def call(self, method: str, /, *, timeout_s: float | None = None, **params: Any) -> dict[str, Any]:
         """Call any method and return its result."""
-        raise NotImplementedError
 
     def export(
         self, *, since: float | str | None = None, until: float | str | None = None, after: int = 0
