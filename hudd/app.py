@@ -28,6 +28,7 @@ from hudd.service.notify import Notifier, extending, notifier, watchdog_interval
 from hudd.service.runtime import RuntimeFolder
 from hudd.service.sandbox import own_sandbox, under_systemd
 from hudd.service.signals import SignalHandlers
+from hudd.service.threads import yield_often
 from hudd.service.wakes import watch_wakes
 from hudd.service.watchdog import Watchdog
 
@@ -61,6 +62,7 @@ async def run_daemon(
         HuddError: It cannot start; ``exit_code`` says how to exit.
     """
     give_memory_back()
+    yield_often()
     raise_descriptor_limit()
     clock = SystemClock()
     async with AsyncExitStack() as stack:

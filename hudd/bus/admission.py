@@ -57,6 +57,8 @@ EMPTY_AFTER_S: Final = 5.0
 
 LOG_EVERY_S: Final = 60.0
 
+_READABLE: Final = int(zmq.POLLIN)
+
 _log = logging.getLogger(__name__)
 
 
@@ -220,7 +222,7 @@ class Admission:
 
     def spoke(self, descriptor: int) -> None:
         """A message came by this connection."""
-        if int(self._monitor.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+        if int(self._monitor.getsockopt(zmq.EVENTS)) & _READABLE:
             self._take_events()  # its message may have come before the news of it
         if descriptor in self._last_words:
             self._last_words.spoke(descriptor, self._loop.time())
@@ -276,6 +278,7 @@ class Admission:
             self._try_after(ACCEPTED_SOON_S)  # libzmq has not taken all of the last batch, so they are not counted yet
             return
         self._take_events()
+        self._close_empty()  # also those through which nobody came after all
         self._full = self._peers + self.limit.batch > self.limit.most
         if self._full:
             self._warn(
@@ -328,8 +331,11 @@ class Admission:
     def _take_events(self) -> None:
         """Count who came and who left, and close the listeners that are of no use any more."""
         ended = False
-        while int(self._monitor.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
-            head, address = self._monitor.recv_multipart(zmq.NOBLOCK)
+        while True:
+            try:
+                head, address = self._monitor.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
             event, descriptor = struct.unpack("=Hi", head)
             self._handshakes.take(event, descriptor)
             batch = self._batches.get(address.decode().removeprefix("ipc://"))
@@ -346,10 +352,11 @@ class Admission:
                 self._last_words.left(descriptor)
                 self._on_gone(descriptor)
         self._peers = sum(len(batch.peers) for batch in self._batches.values())
-        self._close_empty()
-        if ended and self._full and self._peers + self.limit.batch <= self.limit.most:
-            self._full = False
-            self._watch()
+        if ended:
+            self._close_empty()
+            if self._full and self._peers + self.limit.batch <= self.limit.most:
+                self._full = False
+                self._watch()
 
     def _make_room(self) -> None:
         """Whoever wants nothing may stay, except where that keeps others waiting."""

@@ -46,8 +46,9 @@ REQUEST_QUEUE: Final = 4
 REPLY_QUEUE: Final = 32
 """Replies held per peer by ZeroMQ; the bytes of the long ones are counted, see ``hudd.bus.unread``."""
 
-TURN_S: Final = 0.003
-"""How long messages are taken in one go, so that a flood leaves the loop time for everything else."""
+TURN_S: Final = 0.001
+"""How long messages are taken in one go, so that a flood leaves the loop time for everything else: an answer takes at
+least three turns of it."""
 
 
 def _bind(made: zmq.Socket[bytes], address: str) -> None:
@@ -60,6 +61,8 @@ def _bind(made: zmq.Socket[bytes], address: str) -> None:
             hint="Give [bus] remote an address of this machine and two ports that are free.",
         ) from error
 
+
+_READABLE: Final = int(zmq.POLLIN)  # an `&` of pyzmq's flags takes longer than the question to the socket
 
 Context = zmq.Context[zmq.Socket[bytes]]
 
@@ -228,7 +231,7 @@ class LoopSocket:
     def _look_again(self) -> None:
         if self._reading or self._again is not None or self._socket.closed:
             return  # it is looked at anyway
-        if int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+        if int(self._socket.getsockopt(zmq.EVENTS)) & _READABLE:
             self._again = self._loop.call_soon(self._read)
 
     def _read(self) -> None:
