@@ -12,13 +12,15 @@ from hudd.clock import Clock, ends_within
 from hudd.config.settings import Settings
 from hudd.desktop.bus import Bus
 from hudd.desktop.mac_session import MacSession
+from hudd.desktop.screensaver import TELLER as BUS_SAVERS
 from hudd.desktop.screensaver import ScreenSavers
 from hudd.desktop.session import LoginSession
+from hudd.flow.facts_saver import TELLER as X11_SAVER
 from hudd.flow.facts_saver import SaverFacts
 from hudd.flow.facts_windows import WindowFacts
 from hudd.model import Shot, Source
 from hudd.policy.facts import Facts
-from hudd.policy.knowledge import AnyOf, Knowledge
+from hudd.policy.knowledge import AnyOf, AnyTells, Knowledge
 from hudd.policy.windows import WindowRules
 from hudd.screen.source import Screen
 from hudd.screen.tellers import HIDDEN, MACOS, XWAYLAND, open_teller
@@ -68,12 +70,13 @@ class Guards:
         self._warned = ""
         self.knowledge = Knowledge(facts, self._changed)
         self.knowledge.strict = settings.privacy.strict
-        saved = AnyOf(facts, "screensaver")
+        saved, self._savers = AnyOf(facts, "screensaver"), AnyTells(self.knowledge, "screensaver")
         self._saver = SaverFacts(
             open_saver=lambda idle_s: open_saver(self._source, environ, idle_s),
             idle_s=settings.privacy.idle_s,
             saved=saved,
             away=AnyOf(facts, "away"),
+            savers=self._savers,
             knowledge=self.knowledge,
             clock=clock,
         )
@@ -88,7 +91,7 @@ class Guards:
         self._session = self._mac or LoginSession(
             system_bus, facts, self.knowledge, clock=clock, environ=environ, on_idle=self._saver.idle_hint
         )
-        self._screensavers = ScreenSavers(session_bus, saved, self.knowledge, clock=clock)
+        self._screensavers = ScreenSavers(session_bus, saved, self._savers, clock=clock)
 
     def change(self, settings: Settings) -> None:
         """Other settings hold from now on."""
@@ -137,16 +140,21 @@ class Guards:
         """Read everything once, before anything may be asked of hudd."""
         sources = {
             "lock": self._session.begin(),
-            "screensaver": self._screensavers.begin(),
-            "saver": self._saver.begin(),
+            BUS_SAVERS: self._screensavers.begin(),
+            X11_SAVER: self._saver.begin(),
             "windows": self.windows.begin(),
         }
         tasks = {asyncio.create_task(work, name=name) for name, work in sources.items()}
         done, late = await asyncio.wait(tasks, timeout=BEGIN_S)
         for task in late:
             task.cancel()
-            sentence = f"What tells of the {task.get_name()} did not answer within {BEGIN_S:g} s."
-            self.knowledge.tell("screensaver" if task.get_name() == "saver" else task.get_name(), "failing", sentence)
+            name = task.get_name()
+            of = "screensaver" if name in (BUS_SAVERS, X11_SAVER) else name
+            sentence = f"What tells of the {of} did not answer within {BEGIN_S:g} s."
+            if of == "screensaver":
+                self._savers.tell(name, "failing", sentence)
+            else:
+                self.knowledge.tell(of, "failing", sentence)
         if late:
             await asyncio.wait(late)
         for task in done:

@@ -1,9 +1,10 @@
-"""How the sources of facts hang together on a Mac, where the session can only be asked."""
+"""How the sources of facts hang together: on a Mac, where the session can only be asked, and on a plain X server."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from hudd.guards import Guards
 from hudd.model import Shot, Source
 from hudd.policy.facts import Facts
 from tests.fakes.mac import UID, registry
+from tests.fakes.screen import x_server
 
 SOURCE = Source("monitor", "m", (0, 0, 1, 1))
 SETTINGS = Settings(privacy=PrivacySettings(private_windows=False, pause_when_sharing=False))
@@ -32,19 +34,23 @@ class Screen:
         return Shot(source, bytes(4), 1, 1, captured_at, epoch)
 
 
-async def mac(facts: Facts) -> Guards:
+def guards_of(facts: Facts, environ: Mapping[str, str], *, platform: str) -> Guards:
     clock = SystemClock()
     buses = [Bus("session", {}, clock=clock), Bus("system", {}, clock=clock)]
-    guards = Guards(
+    return Guards(
         settings=SETTINGS,
-        environ={},
+        environ=environ,
         facts=facts,
         session_bus=buses[0],
         system_bus=buses[1],
         clock=clock,
         on_state=lambda: None,
-        platform="darwin",
+        platform=platform,
     )
+
+
+async def mac(facts: Facts) -> Guards:
+    guards = guards_of(facts, {}, platform="darwin")
     await guards.begin()
     return guards
 
@@ -77,3 +83,22 @@ async def test_a_lock_during_the_grab_withholds_it(monkeypatch: pytest.MonkeyPat
     assert (caught.value.reasons, screen.grabs) == (("locked",), 2)
     await asyncio.sleep(0)
     assert facts.reasons == ("locked",)
+
+
+async def test_the_x_servers_own_screensaver_is_named_where_no_desktop_has_one() -> None:
+    with x_server() as server:
+        facts = Facts()
+        guards = guards_of(facts, {"DISPLAY": server.environ["DISPLAY"]}, platform="linux")
+        await guards.begin()
+        following = asyncio.create_task(guards.run())
+        try:
+            (told,) = [fact for fact in guards.status()["facts"] if fact["name"] == "screensaver"]
+            assert (told["state"], "the X server's own" in told["sentence"]) == ("partly", True)
+            assert facts.reasons == ()
+            server.run("xset", "s", "activate")
+            async with asyncio.timeout(10):
+                while facts.reasons != ("screensaver",):  # noqa: ASYNC110 - the server works towards it
+                    await asyncio.sleep(0.01)
+        finally:
+            following.cancel()
+            await asyncio.wait([following])

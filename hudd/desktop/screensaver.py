@@ -14,11 +14,11 @@ from typing import Final
 from hudd.clock import Clock
 from hudd.desktop.bus import Body, BusCallError, BusError
 from hudd.desktop.session import RETRY_S, FactsBus, nobody_listens
-from hudd.policy.knowledge import AnyOf, Knowledge
+from hudd.policy.knowledge import AnyOf, AnyTells
 
 log = logging.getLogger("hudd.desktop")
 
-SOURCE: Final = "screensaver"
+TELLER: Final = "bus"
 _NOT_OFFERED: Final = ("UnknownMethod", "UnknownObject", "UnknownInterface", "NotSupported", "NotImplemented")
 
 
@@ -45,11 +45,11 @@ class ScreenSavers:
     Args:
         bus: The session's.
         active: Told whether any of them is active.
-        knowledge: Told whether there is one, and when it fails.
+        knowledge: Told, as ``bus``, whether there is one, and when it fails.
         clock: For the pauses between tries.
     """
 
-    def __init__(self, bus: FactsBus, active: AnyOf, knowledge: Knowledge, *, clock: Clock) -> None:
+    def __init__(self, bus: FactsBus, active: AnyOf, knowledge: AnyTells, *, clock: Clock) -> None:
         self._bus = bus
         self._active = active
         self._knowledge = knowledge
@@ -63,30 +63,30 @@ class ScreenSavers:
         """Ask all once; says whether there is a bus to follow. Cancelling is safe."""
         why_not = self._bus.why_not()
         if why_not:
-            self._knowledge.tell(SOURCE, "not_available", why_not)
+            self._knowledge.tell(TELLER, "not_available", why_not)
             return False
         try:
             await self._listen()
             found = [saver.name for saver in SAVERS if await self._ask(saver)]
         except BusError as error:
             if nobody_listens(error) and not self._listening:
-                self._knowledge.tell(SOURCE, "not_available", error.message)
+                self._knowledge.tell(TELLER, "not_available", error.message)
                 return False
             log.warning("the screensaver does not tell whether it runs: %s", error)
-            self._knowledge.tell(SOURCE, "failing", f"The screensaver does not tell whether it runs ({error.message}).")
+            self._knowledge.tell(TELLER, "failing", f"The screensaver does not tell whether it runs ({error.message}).")
             return True
-        self._active.set("bus", held=bool(self._on))
+        self._active.set(TELLER, held=bool(self._on))
         if found:
-            self._knowledge.tell(SOURCE, "known")
+            self._knowledge.tell(TELLER, "known")
         else:
-            self._knowledge.tell(SOURCE, "not_available", "No screensaver of a desktop is on the session's bus.")
+            self._knowledge.tell(TELLER, "not_available", "No screensaver of a desktop is on the session's bus.")
         return True
 
     async def run(self) -> None:
         """Ask again after every gap, until cancelled."""
         tries = 0
         while True:
-            known = self._knowledge.of(SOURCE)
+            known = self._knowledge.of(TELLER)
             if known is not None and known.state == "failing":
                 await self._clock.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
                 tries += 1
@@ -134,8 +134,8 @@ class ScreenSavers:
         self._heard += 1
         if body and isinstance(body[0], bool):
             self._note(name, active=body[0])
-            self._active.set("bus", held=bool(self._on))
-            self._knowledge.tell(SOURCE, "known")
+            self._active.set(TELLER, held=bool(self._on))
+            self._knowledge.tell(TELLER, "known")
 
     def _owner_changed(self, name: str, owner: str) -> None:
         """A screensaver that ended or was killed never tells so itself; whoever has the name now is asked."""
@@ -151,5 +151,5 @@ class ScreenSavers:
 
     def _connection_changed(self, there: bool) -> None:  # noqa: FBT001 - the door's listener has this form
         if not there:
-            self._knowledge.tell(SOURCE, "failing", "The session's bus was lost, so the screensaver cannot be heard.")
+            self._knowledge.tell(TELLER, "failing", "The session's bus was lost, so the screensaver cannot be heard.")
         self._again.set()

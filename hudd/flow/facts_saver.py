@@ -12,11 +12,13 @@ from hudd.clock import Clock
 from hudd.errors import CaptureError
 from hudd.flow.damage import DamageReader
 from hudd.flow.waiting import wait_for_any
-from hudd.policy.knowledge import AnyOf, Knowledge
+from hudd.policy.knowledge import AnyOf, AnyTells, Knowledge
 
 log = logging.getLogger("hudd.screen")
 
 IDLE: Final = "idle"
+TELLER: Final = "x11"
+ONLY_X11: Final = "Only the X server's own screensaver is heard; no desktop's is on the session's bus."
 NO_IDLE: Final = (
     "How long nobody used keyboard and mouse is not known here; only the desktop's own word for idle counts."
 )
@@ -26,6 +28,8 @@ REOPEN_S: Final = 5.0
 class Saver(Protocol):
     """A display that tells (``screen.x11_saver``)."""
 
+    @property
+    def saves(self) -> bool: ...
     @property
     def tells_idle(self) -> bool: ...
     def fileno(self) -> int: ...
@@ -43,6 +47,7 @@ class SaverFacts:
         idle_s: After so long the person is away; 0 means never.
         saved: Told whether the screensaver runs.
         away: Told whether the person is away.
+        savers: Told, as ``x11``, whether the display tells of its screensaver.
         knowledge: Told whether idle time is known.
         clock: Time.
     """
@@ -54,6 +59,7 @@ class SaverFacts:
         idle_s: float,
         saved: AnyOf,
         away: AnyOf,
+        savers: AnyTells,
         knowledge: Knowledge,
         clock: Clock,
     ) -> None:
@@ -61,6 +67,7 @@ class SaverFacts:
         self._idle_s = idle_s
         self._saved = saved
         self._away = away
+        self._savers = savers
         self._knowledge = knowledge
         self._clock = clock
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hudd-saver")
@@ -112,8 +119,12 @@ class SaverFacts:
             self._gone, saved, away = True, False, False
         else:
             self._gone = False
-        self._saved.set("x11", held=saved)
-        self._away.set("x11", held=away)
+        self._saved.set(TELLER, held=saved)
+        self._away.set(TELLER, held=away)
+        if self._saver is not None and self._saver.saves:
+            self._savers.tell(TELLER, "partly", ONLY_X11)
+        else:
+            self._savers.tell(TELLER, "not_available")
         if self._idle_s == 0:
             self._knowledge.drop(IDLE)
         elif self._saver is not None and self._saver.tells_idle:

@@ -48,6 +48,41 @@ class AnyOf:
         self._facts.set(self._reason, bool(self._held))
 
 
+class AnyTells:
+    """One source that has several tellers, each of which may fail or not be there.
+
+    It fails while any of them fails, since what that one would say is not known; else it tells as well as its best.
+
+    Args:
+        knowledge: Told.
+        source: Its name there.
+    """
+
+    def __init__(self, knowledge: Knowledge, source: str) -> None:
+        self._knowledge = knowledge
+        self._source = source
+        self._known: dict[str, Known] = {}
+
+    def tell(self, teller: str, state: SourceState, sentence: str = "") -> None:
+        """Note how well one of them tells from now on; the sentence is for a person."""
+        self._known[teller] = Known(state, sentence)
+        self._conclude()
+
+    def of(self, teller: str) -> Known | None:
+        """What is known of one of them."""
+        return self._known.get(teller)
+
+    def _conclude(self) -> None:
+        for state in ("failing", "known", "partly"):
+            held = [known for known in self._known.values() if known.state == state]
+            if held:
+                sentences = " ".join(known.sentence for known in held if known.sentence)
+                self._knowledge.tell(self._source, state, sentences)
+                return
+        sentences = " ".join(known.sentence for known in self._known.values() if known.sentence)
+        self._knowledge.tell(self._source, "not_available", sentences)
+
+
 class Knowledge:
     """Keeps what is known of the sources, and the two facts that follow.
 

@@ -41,12 +41,17 @@ class WaylandIdle:
             self.close()
             raise
 
+    @property
+    def saves(self) -> bool:
+        """Whether a screensaver is told of; Wayland knows none."""
+        return False
+
     def fileno(self) -> int:
         """Readable when the person went or came."""
         return self._globals.wire.fileno()
 
     def read(self) -> tuple[bool, bool]:
-        """Take what was told: whether a screensaver runs, which Wayland does not know, and whether the person is away.
+        """Take what was told: whether a screensaver runs (see `saves`), and whether the person is away.
 
         Raises:
             NoDisplayError: The compositor is gone.

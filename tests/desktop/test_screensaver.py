@@ -9,7 +9,7 @@ from hudd.clock import SystemClock
 from hudd.desktop.bus import Bus
 from hudd.desktop.screensaver import ScreenSavers
 from hudd.policy.facts import Facts
-from hudd.policy.knowledge import AnyOf, Knowledge
+from hudd.policy.knowledge import AnyOf, AnyTells, Knowledge
 from tests.fakes.dbus import PrivateBus, private_bus, service
 
 GNOME = "org.gnome.ScreenSaver"
@@ -20,7 +20,8 @@ class Room:
         self.bus = Bus("session", bus.environ, clock=SystemClock())
         self.facts = Facts()
         self.knowledge = Knowledge(self.facts)
-        self.savers = ScreenSavers(self.bus, AnyOf(self.facts, "screensaver"), self.knowledge, clock=SystemClock())
+        saved, tells = AnyOf(self.facts, "screensaver"), AnyTells(self.knowledge, "screensaver")
+        self.savers = ScreenSavers(self.bus, saved, tells, clock=SystemClock())
 
     async def until(self, *reasons: str) -> None:
         async with asyncio.timeout(20):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hudd.policy.facts import Facts
-from hudd.policy.knowledge import STRICT_NEEDS, AnyOf, Knowledge
+from hudd.policy.knowledge import STRICT_NEEDS, AnyOf, AnyTells, Knowledge
 
 
 def test_a_source_that_fails_withholds_and_one_that_is_not_there_does_not() -> None:
@@ -61,3 +61,29 @@ def test_a_fact_of_two_tellers_holds_while_one_says_so() -> None:
     assert facts.reasons == ("screensaver",)
     saved.set("x11", held=False)
     assert facts.reasons == ()
+
+
+def test_a_source_of_two_tellers_fails_with_either_and_else_tells_as_well_as_its_best() -> None:
+    facts = Facts()
+    knowledge = Knowledge(facts)
+    savers = AnyTells(knowledge, "screensaver")
+
+    def told() -> tuple[str, str]:
+        known = knowledge.of("screensaver")
+        return ("", "") if known is None else (known.state, known.sentence)
+
+    savers.tell("x11", "not_available")
+    savers.tell("bus", "not_available", "No desktop's is there.")
+    assert told() == ("not_available", "No desktop's is there.")
+    savers.tell("x11", "partly", "Only the X server's.")
+    assert told() == ("partly", "Only the X server's.")
+    savers.tell("bus", "known")
+    assert told() == ("known", "")
+    savers.tell("bus", "failing", "It does not answer.")
+    assert (told(), facts.reasons) == (("failing", "It does not answer."), ("facts_unknown",))
+    savers.tell("x11", "failing", "Nor does the display.")
+    assert told() == ("failing", "Nor does the display. It does not answer.")
+    savers.tell("bus", "not_available", "No desktop's is there.")
+    assert facts.reasons == ("facts_unknown",)
+    savers.tell("x11", "partly", "Only the X server's.")
+    assert (told(), facts.reasons) == (("partly", "Only the X server's."), ())
