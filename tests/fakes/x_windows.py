@@ -17,7 +17,7 @@ class XWindows:
     """
 
     def __init__(self, display: str) -> None:
-        self._x: Any = xcffib
+        self._xproto: Any = xcffib.xproto
         self._connection: Any = xcffib.connect(display)
         self._core = self._connection.core
         self.screen = self._connection.get_setup().roots[0]
@@ -33,7 +33,7 @@ class XWindows:
         place: tuple[int, int, int, int] = (20, 20, 100, 50),
     ) -> int:
         """A window that is not shown yet; ``alone`` is without a window manager, as menus are."""
-        xproto, window = self._x.xproto, self._connection.generate_id()
+        xproto, window = self._xproto, self._connection.generate_id()
         self._core.CreateWindow(
             *(self.screen.root_depth, window, parent or self.screen.root, *place, 0),
             *(xproto.WindowClass.InputOutput, self.screen.root_visual),
@@ -48,17 +48,29 @@ class XWindows:
         return window
 
     def set(self, window: int, atom: int, data: bytes) -> None:
-        xproto = self._x.xproto
+        xproto = self._xproto
         self._core.ChangeProperty(xproto.PropMode.Replace, window, atom, xproto.Atom.STRING, 8, len(data), data)
         self.done()
 
+    def atom(self, name: str) -> int:
+        """The server's number of a name."""
+        return self._core.InternAtom(False, len(name), name).reply().atom
+
     def entitle(self, window: int, title: bytes) -> None:
         """Set the title as EWMH wants it."""
-        self.set(window, self._core.InternAtom(False, 12, "_NET_WM_NAME").reply().atom, title)
+        self.set(window, self.atom("_NET_WM_NAME"), title)
+
+    def move(self, window: int, left: int) -> None:
+        self._core.ConfigureWindow(window, self._xproto.ConfigWindow.X, [left])
+        self.done()
+
+    def focus(self, window: int) -> None:
+        self._core.SetInputFocus(0, window, 0)
+        self.done()
 
     def own(self, window: int, owner: int) -> None:
         """Make it a dialogue of another window."""
-        atoms = self._x.xproto.Atom
+        atoms = self._xproto.Atom
         self._core.ChangeProperty(0, window, atoms.WM_TRANSIENT_FOR, atoms.WINDOW, 32, 1, struct.pack("=I", owner))
         self.done()
 

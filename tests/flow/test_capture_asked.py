@@ -14,7 +14,8 @@ from hudd.errors import CaptureError, NoDisplayError, PictureError, WithheldErro
 from hudd.flow.capture import REOPEN_S
 from hudd.model import Question
 from tests.fakes.clock import ManualClock, settle
-from tests.fakes.flow import Desk, Watch, watching
+from tests.fakes.flow import Watch, watching
+from tests.fakes.text_screen import Desk
 
 # ------------------------------------------------------------------------------------------------ displays that fail
 

@@ -20,8 +20,9 @@ from hudd.policy.facts import Facts
 from hudd.realtime.models import Models
 from hudd.realtime.prompt import WindowHistory
 from tests.fakes.clock import ManualClock, settle
-from tests.fakes.flow import Desk, DeskPixels, Watch, from_thread, watching
+from tests.fakes.flow import Watch, watching
 from tests.fakes.keeping import KeepingRoom
+from tests.fakes.text_screen import Desk, DeskPixels, from_thread
 
 GATE = GateSettings(settle_s=0.4, max_settle_s=3.0, min_interval_s=2.0)
 

@@ -5,7 +5,8 @@ import pytest
 from hudd.config.settings import ScreenSettings
 from hudd.flow.demand import Demand
 from hudd.model import Source
-from tests.fakes.flow import Desk, watching
+from tests.fakes.flow import watching
+from tests.fakes.text_screen import Desk
 
 WATCHED = ScreenSettings(only_when_watched=True)
 

@@ -16,7 +16,8 @@ from hudd.flow.watcher import Look
 from hudd.model import Question, Shot, Target
 from tests.bench.screen import make_shot, text_frame
 from tests.fakes.clock import ManualClock
-from tests.fakes.flow import Desk, DeskPixels, DeskScreen, Print, watching
+from tests.fakes.flow import watching
+from tests.fakes.text_screen import Desk, DeskPixels, DeskScreen, Print
 
 WINDOW = (100, 50, 800, 600)
 

@@ -11,7 +11,7 @@ from hudd.errors import CaptureError, NoDisplayError, WithheldError
 from hudd.flow.eyes import Eyes
 from hudd.screen.source import Screen
 from tests.fakes.clock import ManualClock, settle
-from tests.fakes.flow import Desk, DeskPixels
+from tests.fakes.text_screen import Desk, DeskPixels
 
 
 def make_eyes(desk: Desk) -> Eyes:

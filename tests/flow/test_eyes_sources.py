@@ -14,8 +14,9 @@ from hudd.flow.eyes import Eyes
 from hudd.flow.mailbox import Mailbox
 from hudd.model import Source, Target
 from tests.fakes.clock import ManualClock
-from tests.fakes.flow import Desk, DeskPixels, watching
+from tests.fakes.flow import watching
 from tests.fakes.questions import make_question
+from tests.fakes.text_screen import Desk, DeskPixels
 
 
 @pytest.fixture

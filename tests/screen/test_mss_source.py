@@ -24,12 +24,6 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="X11 is tested o
 
 
 @pytest.fixture
-def server() -> Iterator[XServer]:
-    with x_server() as running:
-        yield running
-
-
-@pytest.fixture
 def screen(server: XServer) -> Iterator[MssScreen]:
     opened = MssScreen(ScreenSettings(), server.environ, SystemClock())
     yield opened

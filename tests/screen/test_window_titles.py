@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,9 +17,9 @@ from hudd.policy.windows import WindowRules, hidden_rects
 from hudd.screen.mask import paint_over
 from hudd.screen.mss_source import MssScreen
 from hudd.screen.windows import GAP
-from hudd.screen.x11 import X11Watch, open_watch
+from hudd.screen.x11 import X11Watch
 from tests.fakes.desks import manage
-from tests.fakes.screen import XServer, at_rest, x_server
+from tests.fakes.screen import XServer, at_rest
 from tests.fakes.x_windows import XWindows
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="X11 is tested on Linux")
@@ -29,35 +29,14 @@ READ_BYTES = 4 * 4096
 
 
 @pytest.fixture
-def server() -> Iterator[XServer]:
-    with x_server((640, 480)) as running:
-        yield running
-
-
-@pytest.fixture
-def ours(server: XServer) -> Iterator[XWindows]:
-    windows = XWindows(server.environ["DISPLAY"])
-    yield windows
-    windows.close()
-
-
-@pytest.fixture
-def watch(server: XServer) -> Iterator[X11Watch]:
-    opened = open_watch(server.environ["DISPLAY"], only_windows=True)
-    assert isinstance(opened, X11Watch)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def entitled(ours: XWindows, watch: X11Watch) -> Callable[[bytes], str]:
+def entitled(ours: XWindows, follower: X11Watch) -> Callable[[bytes], str]:
     """What is read of a title that was set."""
     window = ours.make("firefox")
     ours.show(window)
 
     def read(title: bytes) -> str:
         ours.entitle(window, title)
-        (told,) = watch.windows()
+        (told,) = follower.windows()
         return told.title
 
     return read
@@ -99,7 +78,9 @@ def test_letters_that_are_cut_do_not_turn_the_rest_into_another_alphabet(entitle
     check()
 
 
-def test_pop_ups_of_a_private_window_are_painted_over_with_it(server: XServer, ours: XWindows, watch: X11Watch) -> None:
+def test_pop_ups_of_a_private_window_are_painted_over_with_it(
+    server: XServer, ours: XWindows, follower: X11Watch
+) -> None:
     """Menus have a class at most, dialogues a title of their own; those of other programs stay."""
     manage(server)
     others = XWindows(server.environ["DISPLAY"])
@@ -118,26 +99,30 @@ def test_pop_ups_of_a_private_window_are_painted_over_with_it(server: XServer, o
         for window in (foreign, editor):
             others.show(window)
         rules = WindowRules(PrivacySettings(on_excluded="mask"))
-        end, seen = time.monotonic() + PATIENCE_S, list[bytes]()
-        while len(watch.windows()) < 6 or not (seen.count(GREEN) >= 8000 and seen.count(BLUE) >= 7200):
-            assert time.monotonic() < end, "the windows do not come"
+        end = time.monotonic() + PATIENCE_S
+        while True:
             shot = at_rest(lambda: screen.grab(screen.sources()[0], epoch=0, captured_at=0.0), still_s=0.1)
             seen = pixels(shot.pixels)
+            if len(follower.windows()) >= 6 and seen.count(GREEN) >= 8000 and seen.count(BLUE) >= 7200:
+                break
+            assert time.monotonic() < end, "the windows do not come"
         assert MAGENTA in seen
-        masked = paint_over(shot, hidden_rects(rules.judge(watch.windows())))
+        masked = paint_over(shot, hidden_rects(rules.judge(follower.windows())))
         assert masked.masked == 4
         seen = pixels(masked.pixels)
         assert (MAGENTA in seen, seen.count(GREEN) >= 8000, seen.count(BLUE) >= 7200) == (False, True, True)
         ours.end(private)
         ours.done()
-        assert rules.judge(watch.windows()) == ()
+        assert rules.judge(follower.windows()) == ()
     finally:
         screen.close()
         others.close()
 
 
 @pytest.mark.parametrize("layout", ["default", "tabbed", "stacking"])
-def test_titles_that_i3_draws_are_painted_over(server: XServer, watch: X11Watch, tmp_path: Path, layout: str) -> None:
+def test_titles_that_i3_draws_are_painted_over(
+    server: XServer, follower: X11Watch, tmp_path: Path, layout: str
+) -> None:
     """Another title of the window that is hidden makes no difference to the picture."""
     config = tmp_path / "i3"
     config.write_text(f"font pango:monospace 12\nworkspace_layout {layout}\nipc-socket {tmp_path}/ipc\n")
@@ -154,17 +139,17 @@ def test_titles_that_i3_draws_are_painted_over(server: XServer, watch: X11Watch,
         vault, other = ours.make("vault", "Accounts"), others.make("other", "Notes")
         for program, window in ((ours, vault), (others, other)):
             program.show(window)
-            while f"{window:#x}" not in {one.id for one in watch.windows() if one.focused}:
+            while f"{window:#x}" not in {one.id for one in follower.windows() if one.focused}:
                 assert time.monotonic() < end, "i3 does not manage the window"
                 time.sleep(0.02)
         shot = at_rest(lambda: screen.grab(screen.sources()[0], epoch=0, captured_at=0.0))
-        before = paint_over(shot, hidden_rects(rules.judge(watch.windows())))
+        before = paint_over(shot, hidden_rects(rules.judge(follower.windows())))
         ours.entitle(vault, b"VAULT Larkspur account 4711")
         while picture() == bytes(shot.pixels):
             assert time.monotonic() < end, "i3 does not draw the title"
             time.sleep(0.02)
         shot = at_rest(lambda: screen.grab(screen.sources()[0], epoch=0, captured_at=0.0))
-        after = paint_over(shot, hidden_rects(rules.judge(watch.windows())))
+        after = paint_over(shot, hidden_rects(rules.judge(follower.windows())))
         assert before.masked == after.masked > 0
         assert bytes(before.pixels) == bytes(after.pixels)
     finally:

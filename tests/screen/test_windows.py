@@ -1,10 +1,12 @@
+"""Windows as a real X server tells them: what they are, what changes, and that none is on the screen before it is told."""
+
 from __future__ import annotations
 
 import select
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -17,17 +19,11 @@ from hudd.screen.places import find_window, window_source
 from hudd.screen.source import Window
 from hudd.screen.x11 import X11Watch, open_watch
 from tests.fakes.desks import manage
-from tests.fakes.screen import XServer, x_server
+from tests.fakes.screen import XServer
 from tests.fakes.x_windows import XWindows
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="X11 is tested on Linux")
 PATIENCE_S = 15.0
-
-
-@pytest.fixture
-def server() -> Iterator[XServer]:
-    with x_server((640, 480)) as running:
-        yield running
 
 
 def xterm(server: XServer, title: str, place: str) -> int:
@@ -140,21 +136,6 @@ def test_a_dead_display_is_told(server: XServer) -> None:
     watch.close()
 
 
-@pytest.fixture
-def ours(server: XServer) -> Iterator[XWindows]:
-    windows = XWindows(server.environ["DISPLAY"])
-    yield windows
-    windows.close()
-
-
-@pytest.fixture
-def follower(server: XServer) -> Iterator[X11Watch]:
-    opened = open_watch(server.environ["DISPLAY"], only_windows=True)
-    assert isinstance(opened, X11Watch)
-    yield opened
-    opened.close()
-
-
 def apps(watch: X11Watch) -> list[str]:
     return [window.app for window in watch.windows()]
 
@@ -188,7 +169,7 @@ def test_a_window_is_told_while_its_frame_is_not_known_yet(ours: XWindows, follo
 def test_a_frame_with_a_name_of_its_own_tells_the_managed_window_in_it(ours: XWindows, follower: X11Watch) -> None:
     frame = ours.make("manager", alone=True)
     inner, behind = ours.make("vault", parent=frame), ours.make("tab", parent=frame)
-    state = ours._core.InternAtom(False, 8, "WM_STATE").reply().atom
+    state = ours.atom("WM_STATE")
     for window in (inner, behind):
         ours.set(window, state, b"1")
     ours.show(inner)
@@ -196,7 +177,7 @@ def test_a_frame_with_a_name_of_its_own_tells_the_managed_window_in_it(ours: XWi
     assert apps(follower) == ["vault"], "the other is behind a tab"
     ours.show(inner, shown=False)
     ours.set(inner, state, b"3")
-    ours.set(frame, ours._x.xproto.Atom.WM_NAME, b"rolled up")
+    ours.set(frame, ours.atom("WM_NAME"), b"rolled up")
     assert apps(follower) == ["vault", "tab"], "its frame still shows the title"
 
 
@@ -209,19 +190,17 @@ def test_each_change_is_seen_by_the_next_reading_and_nothing_is_asked_without_on
     assert [window.title for window in before] == ["News"]
     assert follower.windows() is before
     for title in ("Bank", "News", "Bank"):
-        ours.set(first, ours._x.xproto.Atom.WM_NAME, title.encode())
+        ours.set(first, ours.atom("WM_NAME"), title.encode())
         assert [window.title for window in follower.windows()] == [title]
-    ours.set(first, ours._x.xproto.Atom.WM_CLASS, b"x\0vault\0")
+    ours.set(first, ours.atom("WM_CLASS"), b"x\0vault\0")
     assert apps(follower) == ["vault"]
-    ours._core.ConfigureWindow(first, ours._x.xproto.ConfigWindow.X, [7])
-    ours.done()
+    ours.move(first, 7)
     (moved,) = follower.windows()
     assert moved.rect == (7, 20, 100, 50)
-    ours._core.SetInputFocus(0, first, 0)
-    ours.done()
+    ours.focus(first)
     assert [window.focused for window in follower.windows()] == [True]
     settled = follower.windows()
-    ours.set(first, ours._x.xproto.Atom.WM_ICON_NAME, b"irrelevant")
+    ours.set(first, ours.atom("WM_ICON_NAME"), b"irrelevant")
     assert follower.windows() is settled
 
 

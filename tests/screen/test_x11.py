@@ -11,15 +11,9 @@ import pytest
 
 from hudd.screen.source import Rect
 from hudd.screen.x11 import X11Watch, open_watch
-from tests.fakes.screen import XServer, wait_for, x_server
+from tests.fakes.screen import XServer, wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="X11 is tested on Linux")
-
-
-@pytest.fixture
-def server() -> Iterator[XServer]:
-    with x_server() as running:
-        yield running
 
 
 @pytest.fixture
