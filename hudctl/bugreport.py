@@ -149,12 +149,12 @@ def _secrets(settings: dict[str, Any]) -> Secrets:
 
 def _asked(method: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
     """What the running daemon answers, or why it does not."""
-    from hudctl.client import Client  # noqa: PLC0415 - zmq may be missing: then the doctor's lines say it
-
     try:
+        from hudctl.client import Client  # noqa: PLC0415 - zmq may be missing, which belongs into a report
+
         with Client(timeout_s=ASK_S) as client:
             return change(client.call(method))
-    except HudctlError as error:
+    except (HudctlError, ImportError) as error:
         return {"sentence": str(error)}
 
 

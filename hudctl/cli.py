@@ -220,7 +220,7 @@ def _add_keeping(add: Callable[..., argparse.ArgumentParser]) -> None:
     _add_range(export)
     export.add_argument("-o", "--output", metavar="FILE", help="a private file instead of the output")
     backup = add("backup", "Copy the journal into a private file while it is in use.", timeout=300.0)
-    backup.add_argument("file", metavar="FILE", help="replaced when the copy is whole")
+    backup.add_argument("file", metavar="FILE", help="an older backup is replaced when the copy is whole")
 
 
 def _add_stream(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -273,6 +273,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed(error, as_json=as_json)
     except KeyboardInterrupt:
         return table.EXIT_INTERRUPTED
+    except ImportError as error:
+        return _failed(_broken(error), as_json=as_json)
     except OSError as error:
         return _output_failed(error)
     return code
@@ -283,13 +285,26 @@ def _run(words: Sequence[str]) -> int:
         arguments = build_parser().parse_args(words)
     except SystemExit as stop:  # --help was printed
         return int(stop.code or 0)
+    # These two must also run where zmq is missing, to say so.
     if arguments.verb == "doctor":
-        from hudctl.doctor import doctor  # noqa: PLC0415 - it must also run where zmq is missing, to say so
+        from hudctl.doctor import doctor  # noqa: PLC0415 - --help must not pay for it
 
         return doctor(arguments)
+    if arguments.verb == "bugreport":
+        from hudctl.bugreport import bugreport  # noqa: PLC0415 - likewise
+
+        return bugreport(arguments)
     from hudctl import verbs  # noqa: PLC0415 - --help must not pay for zmq
 
     return verbs.VERBS[arguments.verb](arguments)
+
+
+def _broken(error: ImportError) -> HudctlError:
+    from hudd.wire.installation import Installation  # noqa: PLC0415 - beside its only use
+
+    return HudctlError(
+        f"A library cannot be loaded: {error}.", hint=f"Install hudd again: {Installation.find().reinstall()}"
+    )
 
 
 def _failed(error: HudctlError, *, as_json: bool) -> int:

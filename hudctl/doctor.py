@@ -1,7 +1,8 @@
 """``hudctl doctor``: what is wrong with this installation, this machine or the running hudd, and what to do about it.
 
-The checks that need the daemon's libraries run as a child, ``python -m hudd.checks``, which prints a line for each as
-it is known; the running daemon is asked here. Neither can keep the other waiting, and the whole ends in time.
+The running daemon is asked here, within some seconds. The checks that need its libraries run after that as a child,
+``python -m hudd.checks``, which is told how the daemon sees the screen and prints a line for each as it is known. The
+whole ends in time.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from hudd.wire.installation import Installation
 
 SCHEMA: Final = 1
 LIMIT_S: Final = 14.0
-"""The child's own limit is 10 s for each of its checks, which run side by side."""
+CHECK_S: Final = 10.0
+"""For each of the child's checks, which run side by side; less where asking the daemon took long."""
+_CHILD_STARTS_S: Final = 3.0
 _COLUMN: Final = 22
 _COLOURS: Final[dict[str, Colour]] = {"ok": "green", "warning": "yellow", "failure": "red"}
 
@@ -63,11 +66,19 @@ def examine(*, service: bool = False, spend: bool = False, seconds: float = LIMI
         seconds: When the whole ends at the latest.
     """
     end = time.monotonic() + seconds
-    flags = [*(["--service"] if service or spend else []), *(["--spend"] if spend else [])]
-    with _child(flags) as child:
+    daemon = list(ask_daemon())
+    flags = [*(["--service"] if service or spend else []), *(["--spend"] if spend else []), *_seen_by(daemon)]
+    within = min(CHECK_S, end - time.monotonic() - _CHILD_STARTS_S)
+    with _child([*flags, f"--within={within:.1f}"]) as child:
         yield from ask_installation(os.environ)
-        yield from ask_daemon()
+        yield from daemon
         yield from _lines_of(child, end)
+
+
+def _seen_by(daemon: Iterable[Line]) -> list[str]:
+    """The daemon may well see a screen that this shell does not: the check of the display is told."""
+    sees = (row["details"]["backend"] for row in daemon if row["name"] == "capture" and row["state"] == "ok")
+    return [f"--seen-by={backend}" for backend in sees]
 
 
 def own_checks(*flags: str, seconds: float = LIMIT_S) -> Iterator[Line]:

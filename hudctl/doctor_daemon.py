@@ -156,6 +156,8 @@ def _judge_work(status: Mapping[str, Any]) -> Iterator[Line]:
             f"Nothing is sent now: {', '.join(reasons)}.",
             "See hudctl status; a pause ends by: hudctl resume",
         )
+    if line(capture.get("state")) == "watching" and (backend := line(capture.get("backend"))):
+        yield ok("capture", f"hudd sees the screen by {backend}.", backend=backend)
     for name in ("sentence", "degraded"):
         if words := line(capture.get(name)):
             yield warning("capture", words, "See the line display below; the daemon's own session may be another one")

@@ -18,7 +18,7 @@ from hudd.checks.finding import Context, Finding, failure, gather
 from hudd.checks.machine import check_disk, check_extras, check_libraries, check_limits, check_python, check_reading
 from hudd.checks.places import check_folder, check_journal, check_sockets
 from hudd.checks.privacy import check_privacy
-from hudd.checks.runner import Check, run_checks
+from hudd.checks.runner import CHECK_S, Check, run_checks
 from hudd.wire.installation import Installation
 
 CHECKS: Final[tuple[tuple[str, Check], ...]] = (
@@ -49,12 +49,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m hudd.checks")
     parser.add_argument("--service", action="store_true", help="look at the service's endpoint although it is not used")
     parser.add_argument("--spend", action="store_true", help="make one small request that costs money")
+    parser.add_argument("--within", type=float, default=CHECK_S, metavar="SECONDS", help="how long a check may take")
+    parser.add_argument("--seen-by", default="", metavar="BACKEND", help="how the running hudd sees the screen")
     parser.add_argument("--settings", action="store_true", help="only print every setting, secrets hidden")
     parser.add_argument("--engine", action="store_true", help="only show the local engine a picture")
     arguments = parser.parse_args()
     logging.getLogger("hudd").addHandler(logging.NullHandler())  # what is found is told as a finding
     try:
-        context = gather(service=arguments.service, spend=arguments.spend)
+        context = gather(service=arguments.service, spend=arguments.spend, seen_by=arguments.seen_by)
     except ImportError as error:
         _print(
             failure(
@@ -73,7 +75,7 @@ def main() -> None:
         checks: tuple[tuple[str, Check], ...] = (("engine", check_engine),)
     else:
         checks = CHECKS
-    for found in run_checks(checks, context):
+    for found in run_checks(checks, context, seconds=arguments.within):
         _print(found)
     _end()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies_environment
 
 from hudd.checks.finding import Context, Finding, failure, ok, warning
@@ -81,11 +81,11 @@ def contacted(context: Context) -> list[str]:
     if not context.asks_service:
         return []
     parts = urlsplit(context.settings.realtime.url)
-    hosts = [f"{parts.hostname}:{_port(parts.port, parts.scheme)}"]
+    hosts = [f"{parts.hostname}:{port_of(parts)}"]
     proxy = proxy_of(context)
     if proxy:
         middle = urlsplit(proxy)
-        hosts.insert(0, f"{middle.hostname}:{_port(middle.port, middle.scheme)} (proxy)")
+        hosts.insert(0, f"{middle.hostname}:{port_of(middle)} (proxy)")
     return hosts
 
 
@@ -103,5 +103,6 @@ def proxy_of(context: Context) -> str:
     return variables.get("https_proxy") or variables.get("all_proxy") or getproxies_environment().get("https", "")
 
 
-def _port(port: int | None, scheme: str) -> int:
-    return port or (443 if scheme in ("wss", "https") else 80)
+def port_of(parts: SplitResult) -> int:
+    """Of an address, where it names none that of its scheme; a SOCKS proxy has none."""
+    return parts.port or (443 if parts.scheme in ("wss", "https") else 80)

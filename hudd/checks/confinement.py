@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 from hudd.checks.background import ASK_S, UNIT
 from hudd.checks.finding import Context, Finding, failure, ok, warning
-from hudd.checks.places import lock_is_held
-from hudd.wire.endpoints import LOCK, EndpointError, runtime_dir
+from hudd.checks.places import daemon_pid
 
 if TYPE_CHECKING:
     from hudd.service.sandbox import Sandbox
 
 _ON_DEMAND: Final = "hudd-on-demand.conf"
+_BY_SCREENSHOTS: Final = "portal screenshots"
+"""As ``hudd.screen.portal`` calls this way in the status."""
 _LONGEST_DROP_IN: Final = 65536
 
 
@@ -45,7 +46,7 @@ def check_sandbox(context: Context) -> Iterable[Finding]:
         return
     from hudd.service.sandbox import sandbox_of  # noqa: PLC0415 - beside its only use
 
-    pid = _daemon_pid(context)
+    pid = daemon_pid(context.environ)
     if not pid:
         yield ok("sandbox", "hudd does not run, so nothing is known of its sandbox.")
     else:
@@ -85,7 +86,7 @@ def _needed(context: Context, installed: list[_DropIn] | None) -> Iterable[Findi
     )
 
     rapid = context.has("rapidocr") and not context.has("tesserocr")
-    needed = dict(needed_drop_ins(context.settings, rapidocr=rapid))
+    needed = dict(needed_drop_ins(context.settings, rapidocr=rapid, screenshots=context.seen_by == _BY_SCREENSHOTS))
     on_demand = any(found.path.name == _ON_DEMAND for found in installed or ())
     remedy = how_to_loosen(tuple(needed), on_demand=on_demand)
     for name in LOOSEN:
@@ -153,15 +154,6 @@ def _text(path: Path) -> str:
             return file.read(_LONGEST_DROP_IN)
     except OSError:  # only root may read it; its name is known all the same
         return ""
-
-
-def _daemon_pid(context: Context) -> int:
-    """Of the daemon that holds the lock; 0 when none runs."""
-    try:
-        folder = runtime_dir(context.environ)
-        return int((folder / LOCK).read_text(encoding="ascii").strip() or 0) if lock_is_held(folder) else 0
-    except (OSError, ValueError, EndpointError):
-        return 0
 
 
 def _in_unit(pid: int) -> bool:

@@ -1,25 +1,25 @@
-"""The file from which systemd hands the service its key: whoever asks in a shell has no such credential."""
+"""The credential by which systemd hands the service its key: whoever asks in a shell has no such credential."""
 
 from __future__ import annotations
 
-import re
 import subprocess
 from pathlib import Path
-from typing import Final
 
 from hudd.checks.background import ASK_S, UNIT
 from hudd.checks.finding import Context
-from hudd.config.keys import CREDENTIAL
-
-_LINE: Final = re.compile(rf"^\s*LoadCredential\s*=\s*(?:{CREDENTIAL}:([/%].*?))?\s*$", re.MULTILINE)
-_LONGEST_UNIT: Final = 64 * 1024
+from hudd.errors import HuddError
+from hudd.wire.credential import CREDENTIAL, Credential, find_credential
 
 
-def credential_file(context: Context) -> Path | None:
-    """The file of the unit's ``LoadCredential=realtime-key:…``; None where there is no such unit or line.
+class UnreadableError(HuddError):
+    """Raised where the service's key is a credential that only systemd can read, for instance an encrypted one."""
 
-    It is read from the unit and its drop-ins, as ``systemctl show`` calls such a value unprintable.
-    """
+    def __init__(self, credential: Credential) -> None:
+        super().__init__(f"systemd hands the service its key, by {credential.said_in}; only the service can read it.")
+
+
+def service_credential(context: Context) -> Credential | None:
+    """That of the unit and its drop-ins; None where there is no such unit or line."""
     if context.environ.get("HUDD_RUNTIME_DIR") or context.find("systemctl") is None:
         return None  # a hudd in a folder of its own is not the service
     asked = ["systemctl", "--user", "show", UNIT, "--property", "LoadState,FragmentPath,DropInPaths"]
@@ -30,17 +30,14 @@ def credential_file(context: Context) -> Path | None:
     told = dict(row.split("=", 1) for row in done.stdout.splitlines() if "=" in row)
     if done.returncode or told.get("LoadState") != "loaded":
         return None
-    path = ""
-    for name in (told.get("FragmentPath", ""), *told.get("DropInPaths", "").split()):
-        for found in _LINE.findall(_text(Path(name))):
-            path = found  # the last one counts, and an empty one takes back those before
-    home = context.environ.get("HOME", "")
-    return Path(re.sub("%[%h]", lambda found: "%" if found[0] == "%%" else home, path)) if path else None
+    units = [told.get("FragmentPath", ""), *told.get("DropInPaths", "").split()]
+    return find_credential(map(Path, units), context.environ.get("HOME", ""))
 
 
-def _text(path: Path) -> str:
+def is_outdated(context: Context, file: Path) -> bool:
+    """Whether the service that runs has the key as it was: systemd copies it when the service starts."""
+    copy = Path(context.environ.get("XDG_RUNTIME_DIR", "")) / "credentials" / UNIT / CREDENTIAL
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            return file.read(_LONGEST_UNIT)
-    except OSError:  # only root may read it
-        return ""
+        return copy.read_bytes().strip() != file.read_bytes().strip()
+    except OSError:  # it does not run, or only systemd may look
+        return False

@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
-from hudd.checks.configured import proxy_of
+from hudd.checks.configured import port_of, proxy_of
 from hudd.checks.finding import Context, Finding, failure, ok, warning
 from hudd.errors import HuddError, LinkError, LinkRefusedError
 
@@ -37,9 +37,18 @@ def check_key(context: Context) -> Iterable[Finding]:
     if not context.asks_service:
         yield ok("key", "No key is needed: the local engine answers.")
         return
+    from hudd.checks.credential import UnreadableError, is_outdated  # noqa: PLC0415 - needs platformdirs
+
     found = _key(context)
+    if isinstance(found, UnreadableError):
+        yield ok("key", found.message)
+        return
     if isinstance(found, HuddError):
         yield failure("key", found.message, found.hint.rstrip("."))
+        return
+    if found.copied is not None and is_outdated(context, found.copied):
+        cause = f"The service has another key than {found.copied}, which it copied when it started."
+        yield warning("key", cause, "Run: hudctl service restart", where=found.where)
         return
     host = urlsplit(context.settings.realtime.url).hostname or ""
     if host.endswith("openai.com") and not found.value.startswith("sk-"):
@@ -50,7 +59,7 @@ def check_key(context: Context) -> Iterable[Finding]:
 
 
 def _key(context: Context) -> FoundKey | HuddError:
-    from hudd.checks.credential import credential_file  # noqa: PLC0415 - beside it
+    from hudd.checks.credential import UnreadableError, service_credential  # noqa: PLC0415 - beside it
     from hudd.config.key_programs import KeyPrograms  # noqa: PLC0415 - beside it
     from hudd.config.keys import find_key, key_of_service  # noqa: PLC0415 - needs platformdirs
 
@@ -60,10 +69,10 @@ def _key(context: Context) -> FoundKey | HuddError:
     def look() -> FoundKey | HuddError:
         try:
             # In the service the credential comes before all that can be named in the settings.
-            path = None if context.environ.get("HUDD_REALTIME_KEY") else credential_file(context)
-            return (
-                key_of_service(path) if path is not None else find_key(as_service, context.environ, KeyPrograms(KEY_S))
-            )
+            handed = None if context.environ.get("HUDD_REALTIME_KEY") else service_credential(context)
+            if handed is None:
+                return find_key(as_service, context.environ, KeyPrograms(KEY_S))
+            return key_of_service(handed.file) if handed.file is not None else UnreadableError(handed)
         except HuddError as error:
             return error
 
@@ -77,13 +86,15 @@ def check_endpoint(context: Context) -> Iterable[Finding]:
         yield _clock_alone(context)
         return
     parts = urlsplit(context.settings.realtime.url)
-    if not proxy_of(context):
+    proxy = proxy_of(context)
+    if not proxy:
         named = _name(parts.hostname or "", parts.port or 443)
         yield named
         if named.state == "failure":
             yield _clock_alone(context)
             return
-    reached = list(_first_answer(context))
+    # Through a proxy of another kind only the handshake finds its way.
+    reached = list(_first_answer(context) if urlsplit(proxy).scheme in ("", "http") else _proxy_alone(context))
     yield from reached
     if not any(found.state == "failure" and found.name == "endpoint" for found in reached):
         yield _handshake(context)
@@ -111,13 +122,27 @@ def _first_answer(context: Context) -> Iterable[Finding]:
         yield failure("endpoint", f"The certificate of {host} is not trusted ({error.verify_message}).", remedy)
         yield _clock_alone(context)
         return
-    except (OSError, http.client.HTTPException, HuddError) as error:
+    except LinkError as error:  # of [realtime] ca_file; nobody was asked yet
+        yield failure("endpoint", error.message, error.hint.rstrip("."))
+        yield _clock_alone(context)
+        return
+    except (OSError, http.client.HTTPException) as error:
         yield _unreachable(context, host, error)
         yield _clock_alone(context)
         return
     told = f"{host} answers{encrypted and f' ({encrypted})'}, HTTP {status} to a question without a key."
     yield ok("endpoint", told, step="tls" if encrypted else "http", status=status)
     yield _skew(context, date, host)
+
+
+def _proxy_alone(context: Context) -> Iterable[Finding]:
+    """Whether anybody listens at a proxy; what it can do shows later."""
+    middle = urlsplit(proxy_of(context))
+    try:
+        socket.create_connection((middle.hostname or "", port_of(middle)), STEP_S).close()
+    except OSError as error:
+        yield _unreachable(context, urlsplit(context.settings.realtime.url).netloc.rpartition("@")[2], error)
+    yield _clock_alone(context)
 
 
 def _unreachable(context: Context, host: str, error: Exception) -> Finding:
@@ -127,27 +152,30 @@ def _unreachable(context: Context, host: str, error: Exception) -> Finding:
         why = f"no answer within {STEP_S:g} s"
     if proxy:
         middle = urlsplit(proxy)
-        cause = f"{host} is not reached through the proxy {middle.hostname}:{middle.port or 80} ({why})."
+        cause = f"{host} is not reached through the proxy {middle.hostname}:{port_of(middle)} ({why})."
         return failure("endpoint", cause, "Check the proxy: [realtime] proxy, or HTTPS_PROXY; none goes without")
     return failure("endpoint", f"{host} is not reached ({why}).", "Check the network, a firewall, and [realtime] url")
 
 
 def _ask(context: Context) -> tuple[int, str, str]:
-    """Status, ``Date`` and TLS version of an answer to a plain question."""
+    """Status, ``Date`` and TLS version of an answer to a plain question.
+
+    Raises:
+        OSError, http.client.HTTPException: Nobody answers there, or not as HTTP.
+        LinkError: The certificates of ``[realtime] ca_file`` cannot be used.
+    """
     from hudd.config.paths import expand  # noqa: PLC0415 - needs platformdirs
-    from hudd.realtime.link import endpoint_url  # noqa: PLC0415 - loads websockets
+    from hudd.realtime.link import endpoint_url, trusted  # noqa: PLC0415 - loads websockets
 
     realtime = context.settings.realtime
     parts = urlsplit(endpoint_url(realtime.url, ""))
     proxy = urlsplit(proxy_of(context))
-    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "wss" else 80)
-    to_host, to_port = (proxy.hostname, proxy.port or 80) if proxy.hostname else (host, port)
+    host, port = parts.hostname or "", port_of(parts)
+    to_host, to_port = (proxy.hostname, port_of(proxy)) if proxy.hostname else (host, port)
     if parts.scheme == "wss":
-        trusted = ssl.create_default_context()
-        if realtime.ca_file:
-            trusted.load_verify_locations(expand(realtime.ca_file, context.environ))
+        authorities = trusted(str(expand(realtime.ca_file, context.environ)) if realtime.ca_file else "")
         made: http.client.HTTPConnection = http.client.HTTPSConnection(
-            to_host, to_port, timeout=STEP_S, context=trusted
+            to_host, to_port, timeout=STEP_S, context=authorities
         )
     else:
         made = http.client.HTTPConnection(to_host, to_port, timeout=STEP_S)
@@ -200,13 +228,26 @@ def _clock_alone(context: Context) -> Finding:
 
 
 def _handshake(context: Context) -> Finding:
+    from hudd.checks.credential import UnreadableError  # noqa: PLC0415 - needs platformdirs
+
     found = _key(context)
+    if isinstance(found, UnreadableError):
+        cause = "No session was opened, as only the service can read its key; hudctl status tells what came of it."
+        return ok("endpoint", cause, step="handshake")
     if isinstance(found, HuddError):
         return warning("endpoint", "No session was opened, as there is no key to show.", _KEY_REMEDY, step="handshake")
+    shown = _shown(context, found)
+    if found.copied is not None and "put a valid one" in shown.remedy.lower():
+        return replace(shown, remedy=f"Put a valid one into {found.copied} and run: hudctl service restart")
+    return shown
+
+
+def _shown(context: Context, key: FoundKey) -> Finding:
+    """What the endpoint says to a key."""
     from hudd.realtime.sentences import explain_refusal  # noqa: PLC0415 - loads the protocol
 
     try:
-        return asyncio.run(_session(context, found.value))
+        return asyncio.run(_session(context, key.value))
     except LinkError as error:
         told = explain_refusal(error)
         cause, _, remedy = told.sentence.partition("; ")

@@ -106,6 +106,7 @@ class Context:
         problems: What is wrong with the settings.
         service: Whether the service is asked although the settings say local.
         spend: Whether a request that costs money may be made.
+        seen_by: How the running daemon sees the screen, as its status tells; '' when it does not, or is not known to.
         has: Whether a module is installed.
         run: Runs a program.
         find: The path of a program, or None.
@@ -120,6 +121,7 @@ class Context:
     problems: tuple[str, ...] = ()
     service: bool = False
     spend: bool = False
+    seen_by: str = ""
     has: Callable[[str], bool] = lambda name: importlib.util.find_spec(name) is not None
     run: Callable[[Sequence[str], float], subprocess.CompletedProcess[str]] = run_program
     find: Callable[[str], str | None] = shutil.which
@@ -133,7 +135,9 @@ class Context:
         return self.service or self.settings.realtime.use == "service"
 
 
-def gather(environ: Mapping[str, str] | None = None, *, service: bool = False, spend: bool = False) -> Context:
+def gather(
+    environ: Mapping[str, str] | None = None, *, service: bool = False, spend: bool = False, seen_by: str = ""
+) -> Context:
     """The context of this machine; wrong settings are told by the check of that name, not here.
 
     Raises:
@@ -147,5 +151,5 @@ def gather(environ: Mapping[str, str] | None = None, *, service: bool = False, s
     try:
         loaded = load(config=None, environ=seen, flags={})
     except SettingsError as error:
-        return Context(seen, None, Settings(), error.problems, service=service, spend=spend)
-    return Context(seen, loaded, loaded.settings, service=service, spend=spend)
+        return Context(seen, None, Settings(), error.problems, service=service, spend=spend, seen_by=seen_by)
+    return Context(seen, loaded, loaded.settings, service=service, spend=spend, seen_by=seen_by)

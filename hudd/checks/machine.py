@@ -97,7 +97,11 @@ def check_extras(context: Context) -> Iterable[Finding]:
             remedy = f"{Installation.find().add('keyring')}, or run: hudctl setup"
             yield failure("extras", cause, remedy, extra=extra, installed=False)
         else:
-            cause = f"hudd[{extra}] ({purpose}) is not installed; nothing needs it now."
+            wanted = Installation.find().add(extra)
+            cause = (
+                f"hudd[{extra}] ({purpose}) is not installed; nothing needs it now. "
+                f"If you want it, {wanted[:1].lower()}{wanted[1:]}."
+            )
             yield ok("extras", cause, extra=extra, installed=False)
 
 

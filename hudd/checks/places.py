@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from shlex import quote
@@ -26,6 +25,7 @@ from hudd.wire.endpoints import (
     notes_socket,
     runtime_dir,
 )
+from hudd.wire.locks import holder
 
 JOURNAL_S: Final = 8.0
 
@@ -57,7 +57,7 @@ def check_sockets(context: Context) -> Iterable[Finding]:
         return  # said by the check of the folder
     if folder_problem(folder):
         return
-    runs = lock_is_held(folder)
+    runs = holder(folder / LOCK) is not None
     # Connecting to the socket of systemd would start hudd, and nobody needs to be asked who listens there.
     on_demand = (folder / ON_DEMAND).is_symlink()
     for name, path in paths.items():
@@ -95,32 +95,12 @@ def _absent(path: Path, *, runs: bool, start: str) -> Iterable[Finding]:
         yield ok("sockets", f"There are no sockets, as hudd is not running. Start it with: {start}")
 
 
-def lock_is_held(folder: Path) -> bool:
-    """Whether a daemon holds the lock of a runtime folder. It is not taken away from one that is just starting."""
+def daemon_pid(environ: Mapping[str, str]) -> int:
+    """Of the daemon that holds the lock of the runtime folder; 0 when none runs."""
     try:
-        found = (folder / LOCK).lstat()
-        held = Path("/proc/locks").read_text(encoding="ascii")
-    except FileNotFoundError:
-        return _is_locked(folder / LOCK)
-    except OSError:  # it may not be looked at, so it is not ours
-        return False
-    device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
-    return any(device in row.split() and "FLOCK" in row for row in held.splitlines())
-
-
-def _is_locked(lock: Path) -> bool:
-    """Where the system has no list of locks: by trying, for an instant, with a lock that others may share."""
-    try:
-        handle = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:  # there is none, or it is nothing that a daemon could hold
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
+        return holder(runtime_dir(environ) / LOCK) or 0
+    except EndpointError:
+        return 0
 
 
 def _listened(path: Path) -> bool:
@@ -149,6 +129,17 @@ def _kind(found: os.stat_result) -> str:
     return next((words for test, words in kinds if test(found.st_mode)), "a device")
 
 
+def journal_writer(environ: Mapping[str, str]) -> int:
+    """Of the daemon that holds the lock of the journal, wherever it listens; 0 when none does."""
+    from hudd.config.paths import journal_file  # noqa: PLC0415 - needs platformdirs
+    from hudd.errors import SettingsError  # noqa: PLC0415 - beside it
+
+    try:
+        return holder(journal_file(environ).with_suffix(".lock")) or 0
+    except (OSError, SettingsError):
+        return 0
+
+
 def check_journal(context: Context) -> Iterable[Finding]:
     """Look through the journal without changing it, while hudd may write to it."""
     from hudd.config.paths import journal_file  # noqa: PLC0415 - needs platformdirs
@@ -159,6 +150,10 @@ def check_journal(context: Context) -> Iterable[Finding]:
         path = journal_file(context.environ)
     except SettingsError:
         return  # said by the check of the settings
+    writer = journal_writer(context.environ)
+    if writer and writer != daemon_pid(context.environ):
+        cause = f"Another hudd (pid {writer}) writes into {path}, and it has another runtime folder than this shell."
+        yield failure("journal", f"{cause} No second one can start.", f"End it: kill {writer}", pid=writer)
     try:
         there = path.exists() or path.is_symlink()
     except PermissionError:

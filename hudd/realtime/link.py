@@ -246,7 +246,7 @@ async def open_link(
             max_size=None,  # an item with a picture may be echoed whole (realtime-protocol 4.2)
             compression=None,  # pictures do not shrink
             proxy=(proxy or None) if not is_loopback(url) else None,
-            ssl=_trust(ca_file) if parts.scheme == "wss" else None,
+            ssl=trusted(ca_file) if parts.scheme == "wss" else None,
             open_timeout=connect_s,
             ping_interval=None,  # by ``Link`` itself, which tells a silent peer from a blocked loop of ours
             close_timeout=CLOSE_S,
@@ -267,8 +267,11 @@ async def open_link(
     return Link(connection, host, ping_timeout_s)
 
 
-def _trust(ca_file: str) -> ssl.SSLContext:
+def trusted(ca_file: str) -> ssl.SSLContext:
     """Whom to believe: the system's authorities, and a private one on top.
+
+    Args:
+        ca_file: As for ``open_link``.
 
     Raises:
         LinkError: The file cannot be used; a person must act.

@@ -86,7 +86,9 @@ def under_systemd(environ: Mapping[str, str]) -> bool:
     return bool(environ.get("INVOCATION_ID")) and bool(environ.get("NOTIFY_SOCKET"))
 
 
-def needed_drop_ins(settings: Settings, *, rapidocr: bool = False) -> tuple[tuple[str, str], ...]:
+def needed_drop_ins(
+    settings: Settings, *, rapidocr: bool = False, screenshots: bool = False
+) -> tuple[tuple[str, str], ...]:
     """Which parts of the sandbox these settings may need loosened: the name for ``--loosen``, and why.
 
     A key in the keyring needs nothing: the session's bus is reached from within.
@@ -94,11 +96,12 @@ def needed_drop_ins(settings: Settings, *, rapidocr: bool = False) -> tuple[tupl
     Args:
         settings: The settings in force.
         rapidocr: Whether text is read by rapidocr.
+        screenshots: Whether ``source = "auto"`` came to single screenshots of the portal.
     """
     needed: list[tuple[str, str]] = []
     if settings.screen.source.startswith("command:"):
         needed.append(("command-source", "[screen] source runs a command"))
-    if settings.screen.source == "portal":
+    if settings.screen.source == "portal" or (settings.screen.source == "auto" and screenshots):
         needed.append((SCREENSHOTS, "a portal without ScreenCast writes files that hudd takes away"))
     realtime = settings.realtime
     if realtime.use == "service" and realtime.key_command and not realtime.key_file:

@@ -21,6 +21,7 @@ from hudd.checks import question
 from hudd.checks.endpoint import check_endpoint
 from hudd.checks.finding import Context, Finding, gather, ok
 from hudd.checks.question import check_engine
+from hudd.config.keys import FoundKey
 from hudd.engine.errors import ReaderError
 from hudd.engine.ocr import best_reader
 from tests.fakes.engine import running_engine
@@ -237,3 +238,11 @@ def readable() -> None:
         if os.environ.get("CI"):
             pytest.fail(str(error))
         pytest.skip(str(error))
+
+
+async def test_a_refused_key_that_systemd_hands_over_is_replaced_in_its_file(tmp_path: Path) -> None:
+    async with peer(refuse=401) as (url, _):
+        made = context(tmp_path, url)
+        made.key.get(lambda: FoundKey("sk-refused-0123456789", "systemd credential", copied=tmp_path / "secret"))
+        told = one(await look(made), "handshake")
+    assert told.remedy == f"Put a valid one into {tmp_path}/secret and run: hudctl service restart"

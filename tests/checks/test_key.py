@@ -138,3 +138,31 @@ def test_it_is_asked_once_for_all_checks(machine: Machine) -> None:
     for _ in range(2):
         assert KEY not in str([found.to_json() for check in (check_key, check_endpoint) for found in check(context)])
     assert len((machine.folder / "asked").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("line_of_unit", ["LoadCredentialEncrypted=realtime-key:/k", "SetCredential=realtime-key:/k"])
+def test_a_credential_that_only_the_service_can_read_is_told_of_and_no_other_place(
+    machine: Machine, line_of_unit: str
+) -> None:
+    unit(machine, "LoadCredential=realtime-key:/other", line_of_unit)
+    machine.settings('[realtime]\nuse = "service"\nkey_file = "~/key"\nurl = "ws://127.0.0.1:9/v1/realtime"\n')
+    (machine.folder / "key").write_text(f"sk-{KEY}\n")
+    (machine.folder / "key").chmod(0o600)
+    found = line(machine)
+    assert (found.state, "only the service can read it" in found.cause, "1.conf" in found.cause) == ("ok", True, True)
+
+
+def test_a_key_that_the_running_service_has_not_read_yet_is_told(machine: Machine) -> None:
+    path = machine.folder / "key"
+    path.write_text(f"sk-{KEY}\n")
+    path.chmod(0o600)
+    unit(machine, f"LoadCredential=realtime-key:{path}")
+    machine.environ["XDG_RUNTIME_DIR"] = str(machine.folder / "run")
+    copy = machine.folder / "run/credentials/hudd.service/realtime-key"
+    copy.parent.mkdir(parents=True)
+    copy.write_text(f"sk-{KEY}\n")
+    assert line(machine).state == "ok"
+    copy.write_text("sk-the-one-of-yesterday\n")
+    found = line(machine)
+    assert (found.state, found.remedy) == ("warning", "Run: hudctl service restart")
+    assert f"another key than {path}" in found.cause

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hudd.checks.finding import Context, Finding
 from hudd.checks.privacy import check_privacy
-from hudd.config.settings import PrivacySettings, Settings
+from hudd.config.settings import PrivacySettings, ScreenSettings, Settings
+from hudd.screen import x11
 from hudd.screen.tellers import HIDDEN
 from tests.fakes.dbus import private_bus
 from tests.fakes.logind import logind
@@ -48,6 +50,26 @@ def test_who_excludes_windows_that_nobody_tells_of_is_told_so(caplog: pytest.Log
     assert [record.levelname for record in caplog.records if "excludes windows" in record.message] == ["WARNING"]
     assert len(found(GNOME, Settings(privacy=PrivacySettings(exclude_apps=("keepassxc",), strict=True)))) == 1
     assert len(found({}, EXCLUDING)) == 1, "without a display nothing is seen either"
+
+
+def test_who_excludes_windows_from_what_a_program_shows_is_told_so_where_there_is_no_display() -> None:
+    finding = found({}, replace(EXCLUDING, screen=ScreenSettings(source="command:photograph")))[-1]
+    assert finding.state == "warning"
+    assert "[privacy] excludes windows, and no desktop tells hudd which are open" in finding.cause
+    assert "inside the session whose windows are seen, or set [privacy] strict" in finding.remedy
+    assert len(found({}, replace(EXCLUDING, screen=ScreenSettings(source="pictures:/nowhere")))) == 1, "nor a window"
+
+
+def test_who_excludes_windows_that_x11_cannot_be_asked_for_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        raise ImportError("no xcffib")
+
+    monkeypatch.setattr(x11, "load_xcffib", missing)
+    for source in ("auto", "command:photograph"):
+        finding = found({"DISPLAY": ":99"}, replace(EXCLUDING, screen=ScreenSettings(source=source)))[-1]
+        assert finding.state == "warning"
+        assert "[privacy] excludes windows, and hudd cannot ask this desktop which are open" in finding.cause
+        assert "xcffib" in finding.remedy
 
 
 def test_who_is_away_is_asked_only_where_a_setting_needs_it() -> None:

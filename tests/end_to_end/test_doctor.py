@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from hudd.checks.__main__ import CHECKS
 from tests.fakes.daemon import DaemonProcess, draw_page
 from tests.fakes.screen import x_server
 
@@ -57,6 +58,7 @@ def test_a_daemon_that_runs_is_well(daemon: DaemonProcess) -> None:
     assert lines(report, "daemon")[0]["state"] == "ok"
     assert [row["details"]["mode"] for row in lines(report, "sockets")] == ["0600", "0600"]
     assert lines(report, "journal")[0]["state"] == "ok"
+    assert {name for name, _ in CHECKS} <= {row["name"] for row in report["checks"]}, "each check has its line"
     assert daemon.hudctl("snap").returncode == 0, "it works as before"
 
 
@@ -104,6 +106,24 @@ def test_a_black_screen_is_a_warning_and_a_picture_is_not(daemon: DaemonProcess)
     assert "one colour" in lines(dark, "display")[0]["cause"]
     assert "320x240" in seen["cause"]
     assert not list(daemon.folder.rglob("*.jpg")), "no frame is kept"
+
+
+def test_a_shell_without_a_display_is_no_failure_where_hudd_sees_the_screen(daemon: DaemonProcess) -> None:
+    with x_server((320, 240)) as server:
+        server.start("xterm", "-geometry", "40x10+5+5")
+        daemon.environ |= {**server.environ, "HUDD_SCREEN_SOURCE": "auto"}
+        daemon.start().ready("ready")
+        end = time.monotonic() + 10
+        while json.loads(daemon.hudctl("status", "--json").stdout)["capture"]["state"] != "watching":
+            assert time.monotonic() < end
+        for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+            daemon.environ.pop(name, None)
+        code, report = examined(daemon)
+    assert code == 0, report
+    (display,) = lines(report, "display")
+    assert display["state"] == "ok"
+    assert "hudd itself sees the screen by" in display["cause"]
+    assert "this shell has no display" in display["cause"]
 
 
 def test_a_display_that_hangs_does_not_hold_up_the_rest(daemon: DaemonProcess) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 from dbus_fast import Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 
-from tests.fakes.dbus import PrivateBus
+from tests.fakes.dbus import PrivateBus, private_bus
 
 NAME = "org.freedesktop.portal.Desktop"
 SESSION = "/org/freedesktop/portal/desktop/session/hudd/1"
@@ -111,3 +113,24 @@ async def fake_portal(bus: PrivateBus, picture: Path) -> AsyncIterator[FakePorta
     finally:
         connection.disconnect()
         await connection.wait_for_disconnect()
+
+
+@contextlib.contextmanager
+def portal_of_thread(folder: Path) -> Iterator[tuple[Mapping[str, str], FakePortal]]:
+    """The environment of a bus of its own, and a portal there, served by a thread: for tests that block."""
+    served: Future[tuple[Mapping[str, str], FakePortal, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def serve() -> None:
+        end = asyncio.Event()
+        async with private_bus(folder) as bus, fake_portal(bus, folder / "picture.png") as portal:
+            served.set_result((bus.environ, portal, asyncio.get_running_loop(), end))
+            await end.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    environ, portal, loop, end = served.result(30)
+    try:
+        yield environ, portal
+    finally:
+        loop.call_soon_threadsafe(end.set)
+        thread.join()

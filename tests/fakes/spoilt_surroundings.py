@@ -1,8 +1,10 @@
-"""Spoilt machines, what is around the files: Python, the running daemon, limits, clock, service, screen and network."""
+"""Spoilt machines, what is around the files: Python, the running daemon, limits, clock, service and network."""
 
 from __future__ import annotations
 
 import resource
+import socket
+import sys
 import threading
 from collections.abc import Iterable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,10 +14,10 @@ from hudctl.doctor_daemon import ask_daemon
 from hudd.bus.server import Request
 from hudd.checks.background import check_service
 from hudd.checks.confinement import check_sandbox
-from hudd.checks.display import check_display
 from hudd.checks.endpoint import check_endpoint
 from hudd.checks.finding import Context, Finding
 from hudd.checks.machine import check_extras, check_libraries, check_limits, check_python, check_reading
+from hudd.wire.installation import Installation
 from hudd.wire.table import PROTOCOL_NEWEST
 from tests.fakes.bus import ThreadedDaemon
 from tests.fakes.machine import ON_DEMAND, SHOW, Machine
@@ -54,9 +56,12 @@ def _desktop_extra_missing_in_a_desktop(machine: Machine) -> None:
     machine.without("dbus_fast")
 
 
-@situation(check_extras, "ok", "hudd[systemd] (fields in the journal of systemd) is not installed", "")
+@situation(
+    check_extras, "ok", "nothing needs it now. If you want it, install it: pipx runpip hudd install 'hudd[systemd]'", ""
+)
 def _systemd_extra_missing(machine: Machine) -> None:
     machine.without("systemd")
+    machine.patch.setattr(Installation, "find", lambda: Installation("pipx"))
 
 
 # The running daemon
@@ -79,7 +84,7 @@ def _client_too_old_for_the_daemon(machine: Machine) -> None:
     machine.uses(ThreadedDaemon(machine.run_dir, handlers={"hello": hello}))
 
 
-# Limits, clock, service, screen, network
+# Limits, clock, service, network
 
 
 @situation(check_limits, "failure", "only 64 files", "LimitNOFILE")
@@ -139,21 +144,6 @@ def _sandbox_too_narrow_for_the_source(machine: Machine) -> None:
     machine.settings('[screen]\nsource = "command:shot"\n')
 
 
-@situation(check_display, "failure", "DISPLAY is not set", "desktop session")
-def _no_display(machine: Machine) -> None:
-    del machine
-
-
-@situation(check_display, "failure", ":77", "")
-def _dead_x_server(machine: Machine) -> None:
-    machine.environ["DISPLAY"] = ":77"
-
-
-@situation(check_display, "failure", "absent", "pictures")
-def _folder_of_pictures_missing(machine: Machine) -> None:
-    machine.settings(f'[screen]\nsource = "pictures:{machine.folder}/absent"\n')
-
-
 @situation(check_endpoint, "failure", "not found", "name server")
 def _name_not_found(machine: Machine) -> None:
     machine.service('url = "wss://nobody.invalid/v1/realtime"')
@@ -186,3 +176,27 @@ def _key_that_the_service_refuses(machine: Machine) -> None:
 @situation(check_endpoint, "failure", "through the proxy 127.0.0.1:9", "[realtime] proxy")
 def _proxy_dead(machine: Machine) -> None:
     machine.service('url = "wss://service.invalid/v1/realtime"', 'proxy = "http://name:secret@127.0.0.1:9"')
+
+
+@situation(check_endpoint, "failure", "is not reached through the proxy 127.0.0.1:9", "[realtime] proxy")
+def _proxy_of_another_kind_dead(machine: Machine) -> None:
+    machine.service('url = "wss://service.invalid/v1/realtime"', 'proxy = "socks5://name:secret@127.0.0.1:9"')
+
+
+@situation(check_endpoint, "failure", "a SOCKS proxy needs the package python-socks", "Install it")
+def _library_for_a_socks_proxy_missing(machine: Machine) -> None:
+    machine.patch.setitem(sys.modules, "python_socks", None)
+    listening = machine.uses(socket.create_server(("127.0.0.1", 0)))
+    port = listening.getsockname()[1]
+    machine.service('url = "wss://service.invalid/v1/realtime"', f'proxy = "socks5://127.0.0.1:{port}"')
+
+
+@situation(check_endpoint, "failure", "absent.pem cannot be used (No such file", "PEM file in [realtime] ca_file")
+def _certificates_missing(machine: Machine) -> None:
+    machine.service('url = "wss://127.0.0.1:9/v1/realtime"', f'ca_file = "{machine.folder}/absent.pem"')
+
+
+@situation(check_endpoint, "failure", "other.pem cannot be used", "PEM file in [realtime] ca_file")
+def _certificates_that_are_none(machine: Machine) -> None:
+    (machine.folder / "other.pem").write_text("no certificate\n")
+    machine.service('url = "wss://127.0.0.1:9/v1/realtime"', f'ca_file = "{machine.folder}/other.pem"')
