@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from hudctl.console import print_json, tell, width
 from hudctl.errors import HudctlError, NotRunningError, UsageError
+from hudctl.service_beside import another_hudd
 from hudctl.service_plan import Change, Plan, Run
 from hudctl.words import wrap
 from hudd.wire import table
@@ -19,6 +20,7 @@ from hudd.wire.endpoints import EndpointError
 SCHEMA: Final = 1
 ANSWER_S: Final = 90.0
 """A start may wait for a journal that is checked, a stop for answers in flight."""
+_STARTING: Final = frozenset({"install", "start", "restart"})
 
 
 class Manager(Protocol):
@@ -37,7 +39,7 @@ class Manager(Protocol):
     def restart(self) -> Plan: ...
 
     def status(self) -> dict[str, object]:
-        """Facts for people and programs; ``active`` and ``installed`` are always among them."""
+        """Facts for people and programs; ``active``, ``installed`` and ``pid`` are always among them."""
         ...
 
     def logs(self, lines: int, *, follow: bool) -> list[str]:
@@ -68,7 +70,15 @@ def service(arguments: argparse.Namespace) -> int:
         raise UsageError(str(error)) from error
     if getattr(arguments, "dry_run", False):
         return _show(plan, arguments)
+    if what in _STARTING and not getattr(arguments, "no_start", False):
+        _refuse_beside_another(manager)
     return _carry_out(plan, arguments)
+
+
+def _refuse_beside_another(manager: Manager) -> None:
+    other = another_hudd(os.environ, lambda: manager.status()["pid"])
+    if other is not None:
+        raise other
 
 
 def find_manager(environ: Mapping[str, str], run: Run) -> Manager:

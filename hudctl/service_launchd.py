@@ -10,7 +10,8 @@ from typing import Final
 
 from hudctl import service_text as text
 from hudctl.errors import HudctlError, NotRunningError, UsageError
-from hudctl.service_plan import Change, Command, Plan, Run
+from hudctl.service_beside import service_folder
+from hudctl.service_plan import Change, Command, Plan, RemoveRuntimeFolder, Run
 from hudctl.service_systemd import MOVES, hudd_command
 
 LABEL: Final = "io.github.hudd"
@@ -61,7 +62,11 @@ class Launchd:
     def uninstall(self) -> Plan:
         """Unload and remove it."""
         self._check_installed()
-        steps = [self._launchctl("bootout", self._target, may_fail=True), Change(self.path, None)]
+        steps = [
+            self._launchctl("bootout", self._target, may_fail=True),
+            Change(self.path, None),
+            RemoveRuntimeFolder(service_folder(self._environ)),
+        ]
         return Plan([*steps], ["The service is uninstalled. Notes and settings stay."])
 
     def start(self) -> Plan:

@@ -7,11 +7,14 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hudctl.errors import HudctlError, StorageError
+from hudd.wire.endpoints import CONTROL_SOCKET, LOCK, NOTES_SOCKET, ON_DEMAND, folder_problem
+from hudd.wire.locks import HeldError, LockFile, NoLockFileError
 
 Run = Callable[[Sequence[str]], subprocess.CompletedProcess[str]]
+_OF_HUDD: Final = frozenset({LOCK, CONTROL_SOCKET, NOTES_SOCKET, ON_DEMAND, f"{CONTROL_SOCKET}.on-demand"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,47 @@ class RemoveEmpty:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoveRuntimeFolder:
+    """The runtime folder, which goes when no hudd runs there and nothing but hudd's own lies in it."""
+
+    path: Path
+
+    def in_words(self, *, would: bool) -> str:
+        """For a person."""
+        return f"{'would remove' if would else 'remove'} {self.path} when no hudd runs there"
+
+    def to_json(self) -> dict[str, Any]:
+        """For a program."""
+        return {"do": "remove_runtime_folder", "path": str(self.path)}
+
+    def carry_out(self) -> bool:
+        """Do it; False when it stays, or is not there."""
+        try:
+            if folder_problem(self.path) or not _is_only_ours(self.path):
+                return False
+            lock = LockFile.take(self.path / LOCK)
+        except (HeldError, NoLockFileError, OSError):  # somebody runs there, or it is not there
+            return False
+        if lock is None:
+            return False
+        try:
+            # A hudd that starts meanwhile finds the lock held, or makes a new folder.
+            for name in sorted(_OF_HUDD - {LOCK}):
+                (self.path / name).unlink(missing_ok=True)
+            (self.path / LOCK).unlink()
+            self.path.rmdir()
+        except OSError:  # somebody put something there at this moment, which is to stay
+            return False
+        finally:
+            lock.close()
+        return True
+
+
+def _is_only_ours(folder: Path) -> bool:
+    return {found.name for found in folder.iterdir()} <= _OF_HUDD
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """A program that is run.
 
@@ -126,7 +170,7 @@ class Command:
         return True
 
 
-Step = Change | RemoveEmpty | Command
+Step = Change | RemoveEmpty | RemoveRuntimeFolder | Command
 
 
 @dataclass(slots=True)

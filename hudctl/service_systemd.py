@@ -13,7 +13,8 @@ from typing import Final
 
 from hudctl import service_text as text
 from hudctl.errors import HudctlError, NotRunningError, UsageError
-from hudctl.service_plan import Change, Command, Plan, RemoveEmpty, Run
+from hudctl.service_beside import service_folder
+from hudctl.service_plan import Change, Command, Plan, RemoveEmpty, RemoveRuntimeFolder, Run, Step
 from hudd.wire.endpoints import state_dir
 
 UNIT: Final = "hudd.service"
@@ -110,8 +111,7 @@ class Systemd:
                 plan.steps.append(Change(path, None))
         if arguments.key_file is not None:
             key = _checked_key(Path(arguments.key_file).absolute())
-            line = f"LoadCredential=realtime-key:{str(key).replace('%', '%%')}"
-            plan.steps.append(Change(self._drop_in("key"), text.drop_in("", (line,)), 0o600))
+            plan.steps.append(Change(self._drop_in("key"), text.key_drop_in(key), 0o600))
         on_demand = self._drop_in("on-demand")
         if arguments.on_demand:
             _refuse_foreign(self.folder / SOCKET)
@@ -140,6 +140,7 @@ class Systemd:
         plan.steps += [RemoveEmpty(path) for path in (self.drop_ins, self.folder, self.folder.parent)]
         plan.steps.append(self._systemctl("daemon-reload", may_fail=True))
         plan.steps.append(self._systemctl("reset-failed", UNIT, may_fail=True))
+        plan.steps.append(RemoveRuntimeFolder(service_folder(self._environ)))
         settings = self._environ.get("HUDD_CONFIG") or self.folder.parents[1] / "hudd"
         kept = f"{state_dir(self._environ)} and {settings}"
         plan.outcome.append(f"The service is uninstalled. Notes and settings stay in {kept}.")
@@ -156,7 +157,7 @@ class Systemd:
     def stop(self) -> Plan:
         """Stop it, and first the socket that would start it again."""
         self._check_installed()
-        steps: list[Change | RemoveEmpty | Command] = []
+        steps: list[Step] = []
         if self._is_on_demand():
             steps.append(self._systemctl("stop", SOCKET))
         return Plan([*steps, self._systemctl("stop", UNIT)], ["hudd is stopped."])

@@ -9,6 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
+from hudd.wire.credential import CREDENTIAL
+
 MARK: Final = "# Written by hudctl service install; it writes it anew. Your changes belong into: systemctl --user edit"
 LOOSEN: Final = ("command-source", "key-command", "portal-screenshots", "text-recognition")
 """Drop-ins that take something of the sandbox away, for what cannot work inside of it."""
@@ -72,6 +74,11 @@ def drop_in(name: str, lines: Iterable[str] = ()) -> str:
     """A shipped drop-in, or one of these lines, with the mark."""
     body = "\n".join(("[Service]", *lines)) + "\n" if lines else shipped(name)
     return f"{MARK} hudd\n{body}"
+
+
+def key_drop_in(file: Path) -> str:
+    """The drop-in by which systemd hands the service the key in a file."""
+    return drop_in("", (f"LoadCredential={CREDENTIAL}:{str(file).replace('%', '%%')}",))
 
 
 def socket_unit() -> str:

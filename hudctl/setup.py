@@ -22,7 +22,7 @@ from hudctl.doctor_words import Line
 from hudctl.errors import HudctlError, UsageError
 from hudctl.setup_files import Value, changed_text, read_text, what_to_add, write_whole
 from hudctl.setup_key import choose_key, keep_for_service
-from hudctl.setup_service import find_installed, install_service, wants_service
+from hudctl.setup_service import Installed, find_installed, install_service, refuse_beside_another, wants_service
 from hudctl.words import Look, objects, wrap
 from hudd.wire import table
 from hudd.wire.endpoints import how_to_start
@@ -46,6 +46,7 @@ class Setup:
         checks: What was looked at.
         failed: Whether something did not work.
         started: Whether hudd was started with what was written.
+        installed: The service, as it is there already.
     """
 
     arguments: argparse.Namespace
@@ -58,6 +59,7 @@ class Setup:
     checks: list[Line] = field(default_factory=list[Line])
     failed: bool = False
     started: bool = False
+    installed: Installed | None = None
 
     def say(self, text: str = "") -> None:
         """A sentence for a person."""
@@ -108,10 +110,13 @@ def setup(arguments: argparse.Namespace) -> int:
 
 
 def _steps(run: Setup) -> None:
+    if run.arguments.install_service:
+        refuse_beside_another()
     _read(run)
     _look(run)
     use = _choose(run)
     values: dict[str, Value] = {"use": use}
+    run.installed = find_installed()
     if use == "service":
         values |= choose_key(run)
     _write(run, values)
@@ -253,14 +258,13 @@ def _try(run: Setup, use: Use) -> None:
 def _service(run: Setup, use: Use) -> None:
     if not (run.asks or run.arguments.install_service):
         return
-    installed = find_installed()
+    installed = run.installed
     if not wants_service(run, installed):
         return
-    if use == "service" and not (installed is not None and installed.has_key):
+    if use == "service" and (installed is None or installed.key is None):
         values = keep_for_service(run)
         if values is None:
             return
         if values:
             _write(run, values)
-    ran = _runs()
-    run.started = install_service(run, installed) and not ran
+    run.started = install_service(run, installed)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from hudctl.doctor import child_environment, own_checks
 from hudctl.errors import HudctlError, UsageError
 from hudctl.setup_files import KEY_NAME, Value, check_key_file, checked_key, write_whole
+from hudctl.setup_handed import hand_over, handed_in, refuse_keyring
 from hudctl.words import line, mapping
 
 if TYPE_CHECKING:
@@ -67,12 +68,15 @@ def choose_key(run: Setup) -> dict[str, Value]:
 
     Raises:
         UsageError: There is none, and nobody to ask.
-        HudctlError: The keyring was wanted and does not work.
+        HudctlError: The keyring was wanted and does not work, or the service would not read the key there.
     """
     arguments = run.arguments
+    if arguments.keyring:
+        refuse_keyring(run)
     if arguments.key_file:
         path = Path(os.path.abspath(Path(arguments.key_file).expanduser()))  # noqa: PTH100 - a link stays one
         check_key_file(path)
+        hand_over(run, path)
         return {"key_file": _short(path)}
     if arguments.key_stdin:
         return _keep(run, checked_key(sys.stdin.read(_LONGEST_STDIN)), keyring=arguments.keyring)
@@ -87,9 +91,9 @@ def choose_key(run: Setup) -> dict[str, Value]:
             return {}
     if not run.asks:
         raise UsageError("There is no key yet; give one by --key-file FILE or --key-stdin.")
-    keyring = arguments.keyring or _offer_keyring(run)
-    home = run.config.parent / KEY_NAME
-    where = "the keyring" if keyring else f"{home}, which only you may read (mode 0600)"
+    file = handed_in(run)
+    keyring = arguments.keyring or (file is None and _offer_keyring(run))
+    where = "the keyring" if keyring else f"{file or run.config.parent / KEY_NAME}, which only you may read (mode 0600)"
     run.say(f"The key is kept in {where}. It is not shown while you type.")
     while True:
         try:
@@ -143,7 +147,7 @@ def _keep(run: Setup, key: str, *, keyring: bool) -> dict[str, Value]:
             hint = "Unlock the keyring and try again, or leave --keyring out: then the key is kept in a file."
             raise HudctlError(f"The key was not kept. {kept.told}", hint=hint)
         run.say(f"{kept.told} So the key is kept in a file.")
-    path = run.config.parent / KEY_NAME
+    path = handed_in(run) or run.config.parent / KEY_NAME
     write_whole(path, f"{key}\n", private=True)
     run.done.append(f"The key is in {path} (mode 0600).")
     return {"key_file": _short(path)}

@@ -5,7 +5,7 @@ Every message is one sentence for a person: what went wrong, and after a semicol
     HuddError
      ├── SettingsError          mistakes in the settings, all at once (exit 78)
      ├── PermissionsError       a folder or file is not safely ours (exit 77)
-     ├── AlreadyRunningError    another daemon holds the lock (exit 69)
+     ├── AlreadyRunningError    another daemon runs here, or writes the journal (exit 69)
      ├── StorageError           the journal cannot be read or written (exit 74, E_STORAGE)
      ├── CaptureError           no picture could be taken (E_CAPTURE)
      │    └── NoDisplayError    there is no display to look at, now
@@ -82,7 +82,7 @@ class PermissionsError(HuddError):
 
 
 class AlreadyRunningError(HuddError):
-    """Raised when another daemon holds the lock of this runtime folder."""
+    """Raised when another daemon holds the lock of this runtime folder, or of this journal."""
 
     exit_code = EXIT_UNAVAILABLE
 

@@ -30,6 +30,7 @@ ALONE: Final = (
     *(
         f"end_to_end/test_{name}.py"
         for name in (
+            "beside_the_unit",
             "key_sources",
             "loosened",
             "portal_in_the_unit",

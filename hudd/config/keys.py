@@ -11,7 +11,7 @@ import shlex
 import stat
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +20,9 @@ from hudd.config.key_programs import KeyPrograms, Printed, ProgramError
 from hudd.config.paths import expand, open_at_once
 from hudd.config.settings import Settings
 from hudd.errors import KeyMissingError, PermissionsError
+from hudd.wire.credential import CREDENTIAL
 from hudd.wire.installation import Installation
 
-CREDENTIAL: Final = "realtime-key"
 _LARGEST_KEY_BYTES: Final = 4096
 _REMEDY: Final = (
     "Set HUDD_REALTIME_KEY, or name a file of mode 0600 in [realtime] key_file (hudctl setup does it), "
@@ -39,11 +39,13 @@ class FoundKey:
         value: The key; left out of the repr.
         where: Words for status and doctor: a variable, a credential, a file, a program; never the value.
         asked: Whether a program or the keyring gave it, which may trouble a person; it is not asked more than it must.
+        copied: The file that systemd copies it from when the service starts, for whoever is not the service.
     """
 
     value: str = field(repr=False)
     where: str
     asked: bool = False
+    copied: Path | None = None
 
 
 def find_key(settings: Settings, environ: Mapping[str, str], programs: KeyPrograms | None = None) -> FoundKey:
@@ -98,7 +100,7 @@ def key_of_service(path: Path) -> FoundKey:
             f"The key file {path}, which systemd hands to the service, does not exist.",
             hint="Put it there, or name another one: hudctl service install --key-file FILE.",
         )
-    return found
+    return replace(found, copied=path)
 
 
 def _read(path: Path, where: str, *, private: bool) -> FoundKey | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shlex
 import sqlite3
 import stat
 from collections.abc import Callable
@@ -13,16 +14,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from hudd.errors import PermissionsError, StorageError
+from hudd.errors import AlreadyRunningError, PermissionsError, StorageError
 from hudd.journal import schema
 from hudd.journal.lanes import result_code, storage_error
 from hudd.journal.salvage import Spent, read_pause, read_spent, write_pause, write_spent
 from hudd.ledger.caps import Caps
 from hudd.notes.records import PauseState
+from hudd.wire.locks import CANNOT_LOCK, HeldError, LockFile, NoLockFileError
 
 _DAMAGED: Final = frozenset({11, 26})  # SQLITE_CORRUPT, SQLITE_NOTADB
 _REFUSED: Final = {errno.ENOENT: "nothing can be made there", errno.EEXIST: "there is a file of that name"}
 _BESIDE: Final = ("", "-wal", "-shm")
+_TRIES: Final = 8
 CHECKED_AT_OPENING_BYTES: Final = 64 << 20
 """A journal up to this size is looked through before it is used, which takes less than a second; a larger one after the
 start, beside the work, unless damage was found then: that is remembered by a file and seen to at the next opening."""
@@ -55,6 +58,45 @@ class Opened:
     paused: str = ""
 
 
+def hold(path: Path) -> LockFile:
+    """Make sure that nobody else writes into the journal, as long as what is returned is not closed.
+
+    The lock is a file beside it, ``journal.lock``: to close any descriptor of the journal itself would drop the locks
+    that SQLite holds on it.
+
+    Raises:
+        AlreadyRunningError: Another hudd does; the message names its pid.
+        PermissionsError: The lock is a link or belongs to somebody else, or nothing may be written there.
+        StorageError: Nothing can be made there, or the disk cannot hold locks.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _folder_error(error, path.parent) from error
+    place = path.with_suffix(".lock")
+    try:
+        for _ in range(_TRIES):
+            if (lock := LockFile.take(place)) is not None:
+                return lock
+    except HeldError as error:
+        end = f"End it first (kill {error.pid})" if error.pid else "End it first"
+        raise AlreadyRunningError(
+            f"{error.who} writes into {path}.", hint=f"{end}, or set HUDD_STATE_DIR to another folder for this one."
+        ) from error
+    except NoLockFileError as error:
+        raise PermissionsError(
+            f"The lock {place} is no plain file of this user.", hint=f"Remove it with: rm -r {shlex.quote(str(place))}"
+        ) from error
+    except OSError as error:
+        if error.errno in CANNOT_LOCK:
+            raise StorageError(
+                f"The journal's folder {path.parent} cannot be used: {error.strerror}.",
+                hint="Set HUDD_STATE_DIR to a folder on a disk that can hold locks.",
+            ) from error
+        raise _opening_error(error, path) from error
+    raise StorageError(f"The lock {place} is being replaced again and again.", hint="Set HUDD_STATE_DIR.")
+
+
 def prepare_file(path: Path) -> None:
     """Make sure that the journal is a regular file of ours with mode 0600; create it when it is not there.
 
@@ -64,10 +106,6 @@ def prepare_file(path: Path) -> None:
         PermissionsError: It is a link, or belongs to somebody else, or may not be opened.
         StorageError: It cannot be created, or is no file.
     """
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise _folder_error(error, path.parent) from error
     try:
         # O_NONBLOCK: a named pipe in this place must not make us wait.
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)

@@ -25,12 +25,15 @@ from hudd.realtime.retry import (
 )
 
 _BILLING: Final = "add credit or raise the limit in the account's billing page, then run `hudctl resume`."
+_KEY_WANTED: Final = (
+    "put a valid one into the key's place, which `hudctl doctor` names, and run `hudctl resume`, or `hudctl service "
+    "restart` where systemd or a variable hands it over."
+)
 _MODEL: Final = "set [realtime] model to one that your account may use, then run `hudctl reload`."
 _OURS: Final = "this is hudd's mistake: please report it with `hudctl errors`."
 
 BY_CODE: Final[Mapping[str, str]] = {
-    "invalid_api_key": "The service refused the key; put a valid one into [realtime] "
-    "key_file and run `hudctl resume`, or into HUDD_REALTIME_KEY and restart hudd.",
+    "invalid_api_key": f"The service refused the key; {_KEY_WANTED}",
     "insufficient_quota": f"The account has no quota left; {_BILLING}",
     "credit_balance_exhausted": f"The account's credit is used up; {_BILLING}",
     "billing_hard_limit_reached": f"The account's billing limit is reached; {_BILLING}",
@@ -63,8 +66,7 @@ BY_CODE: Final[Mapping[str, str]] = {
 
 BY_HTTP: Final[Mapping[int, str]] = {
     400: "The endpoint refused the request (HTTP 400); check [realtime] url and model, then run `hudctl reload`.",
-    401: "The endpoint refused the key (HTTP 401); put a valid one into [realtime] "
-    "key_file and run `hudctl resume`, or into HUDD_REALTIME_KEY and restart hudd.",
+    401: f"The endpoint refused the key (HTTP 401); {_KEY_WANTED}",
     402: f"The account has no credit at this endpoint (HTTP 402); {_BILLING}",
     403: "The key has no access to this endpoint or model (HTTP 403); use another key and run "
     "`hudctl resume`, or another model and run `hudctl reload`.",
@@ -87,8 +89,7 @@ BY_CLOSE: Final[Mapping[int, str]] = {
     1012: "The service restarts; hudd connects again.",
     1013: "The service is overloaded; hudd tries again later.",
     1015: "The connection's encryption failed; hudd connects again.",
-    3000: "The service refused the key; put a valid one into [realtime] key_file and run "
-    "`hudctl resume`, or into HUDD_REALTIME_KEY and restart hudd.",
+    3000: f"The service refused the key; {_KEY_WANTED}",
     4000: "The service refused the session; check [realtime] url and model, then run `hudctl reload`.",
     4004: f"The model is retired, or this key has no access to it; {_MODEL}",
 }

@@ -7,10 +7,8 @@ Order matters (daemon-notes b 1): umask, folder, checks, lock; sockets are bound
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shlex
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -26,12 +24,11 @@ from hudd.wire.endpoints import (
     notes_socket,
     runtime_dir,
 )
+from hudd.wire.locks import CANNOT_LOCK, HeldError, LockFile, NoLockFileError, is_same
 
 _PRIVATE_UMASK: Final = 0o077
 _TRIES: Final = 8
-_FULL: Final = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOLCK, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
-)
+_FULL: Final = CANNOT_LOCK | {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 
 
 class RuntimeFolder:
@@ -41,7 +38,7 @@ class RuntimeFolder:
         path: The folder.
     """
 
-    def __init__(self, path: Path, lock: int) -> None:
+    def __init__(self, path: Path, lock: LockFile) -> None:
         self.path = path
         self._lock = lock
 
@@ -91,15 +88,8 @@ class RuntimeFolder:
         return cls.open(path)
 
     def close(self) -> None:
-        """Give the lock back. The lock file stays, empty: removing it would let two daemons hold one each."""
-        lock, self._lock = self._lock, -1
-        if lock >= 0:
-            try:
-                os.ftruncate(lock, 0)
-                # Said aloud: a child between fork and exec still holds a copy of the descriptor for a moment.
-                fcntl.flock(lock, fcntl.LOCK_UN)
-            finally:
-                os.close(lock)
+        """Give the lock back. Safe to call twice. The lock file stays, empty."""
+        self._lock.close()
 
     def __enter__(self) -> Self:
         return self
@@ -110,8 +100,8 @@ class RuntimeFolder:
         self.close()
 
 
-def _locked(path: Path) -> int | None:
-    """The locked descriptor; None when the folder or the file changed under us, so that it must be tried again."""
+def _locked(path: Path) -> LockFile | None:
+    """The lock; None when the folder or the file changed under us, so that it must be tried again."""
     try:
         # Again in each try: somebody may have removed it since, for instance systemd between two starts.
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -132,57 +122,20 @@ def _locked(path: Path) -> int | None:
         os.close(folder)
 
 
-def _lock_in(folder: int, path: Path) -> int | None:
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+def _lock_in(folder: int, path: Path) -> LockFile | None:
     try:
-        lock = os.open(LOCK, flags, 0o600, dir_fd=folder)
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EACCES):
-            raise _bad_lock(path) from error
-        raise
-    held = False
-    try:
-        held = _hold(lock, folder, path)
-    finally:
-        if not held:
-            os.close(lock)
-    return lock if held else None
-
-
-def _hold(lock: int, folder: int, path: Path) -> bool:
-    """Take the lock and write the pid; False when the folder or the file was replaced meanwhile."""
-    found = os.fstat(lock)
-    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid() or found.st_nlink > 1:
-        raise _bad_lock(path)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise _taken(lock, path) from error
-    if not (_same(os.fstat(lock), LOCK, folder) and _same(os.fstat(folder), path, None)):
-        return False
-    # For people only: whether a daemon runs is told by the lock, never by this number.
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    return True
-
-
-def _same(held: os.stat_result, path: str | Path, folder: int | None) -> bool:
-    """Whether the name still leads to what we hold open."""
-    try:
-        now = os.stat(path, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return (now.st_dev, now.st_ino) == (held.st_dev, held.st_ino)
-
-
-def _taken(lock: int, path: Path) -> AlreadyRunningError:
-    written = os.pread(lock, 32, 0).strip()
-    who = (
-        f"Another hudd (pid {int(written)})" if written.isdigit() else "Another hudd, which is just starting or ending,"
-    )
-    return AlreadyRunningError(
-        f"{who} runs in {path}.", hint="Stop it first, or set HUDD_RUNTIME_DIR to another folder for this one."
-    )
+        lock = LockFile.take(LOCK, folder)
+    except HeldError as error:
+        raise AlreadyRunningError(
+            f"{error.who} runs in {path}.",
+            hint="Stop it first, or set HUDD_RUNTIME_DIR to another folder for this one.",
+        ) from error
+    except NoLockFileError as error:
+        raise _bad_lock(path) from error
+    if lock is not None and not is_same(os.fstat(folder), path):
+        lock.close()
+        return None
+    return lock
 
 
 def _bad_lock(path: Path) -> PermissionsError:

@@ -243,3 +243,5 @@ def test_the_first_snap_starts_it_and_a_stop_stays(manager: UserSystemd) -> None
     assert manager.show("ActiveState")["ActiveState"] == "inactive", "a stop stays"
     folder = Path(f"/run/user/{manager.uid}/hudd")
     assert manager.run("ls", "-A", str(folder)).stdout.split() == ["lock"]
+    assert manager.hudctl("service", "uninstall").returncode == 0
+    assert manager.run("test", "-e", str(folder)).returncode == 1, "nothing is left of it"

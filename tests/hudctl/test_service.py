@@ -3,8 +3,6 @@ from __future__ import annotations
 import json
 import os
 import plistlib
-import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,44 +12,7 @@ from hudctl import cli, service_systemd, service_text
 from hudctl.service_launchd import Launchd
 from hudctl.service_systemd import hudd_command
 from hudd.wire import table
-
-
-class System:
-    """A systemctl or launchctl that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.commands: list[str] = []
-        self.version = "252.39-1~deb12u2"
-        self.session = True
-        self.fails: dict[str, str] = {}
-        self.shown = (
-            "ActiveState=active\nSubState=running\nMainPID=7\nNRestarts=2\nFragmentPath=/u\nDropInPaths=/a /b\n"
-        )
-
-    def __call__(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        text = " ".join(command)
-        self.commands.append(text)
-        for words, answer in self.fails.items():
-            if words in text:
-                return subprocess.CompletedProcess(command, 1, "", answer)
-        if "is-active" in text:
-            return subprocess.CompletedProcess(command, 0 if self.session else 3, "", "")
-        if "--property Version" in text:
-            return subprocess.CompletedProcess(command, 0, f"{self.version}\n", "")
-        if " show " in text:
-            return subprocess.CompletedProcess(command, 0, self.shown, "")
-        return subprocess.CompletedProcess(command, 0, "", "")
-
-
-@pytest.fixture
-def system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> System:
-    made = System()
-    monkeypatch.setattr(hudctl.service, "run_command", made)
-    monkeypatch.setattr(hudctl.service.sys, "platform", "linux")
-    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "HUDD_STATE_DIR", "HUDD_CONFIG", "HUDD_RUNTIME_DIR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    return made
+from tests.fakes.service_manager import System
 
 
 @pytest.fixture

@@ -141,10 +141,10 @@ def test_who_does_not_want_the_key_kept_gets_no_service_without_it(monkeypatch: 
     ("installed", "question"),
     [
         (None, "\nShall the system start hudd with your session? [Y/n] "),
-        (Installed((), has_key=False, starts=False), "\nShall the system start hudd with your session? [Y/n] "),
-        (Installed((), has_key=False), "\nhudd is a service already. Install it anew, as it is, and start it? [Y/n] "),
+        (Installed((), starts=False), "\nShall the system start hudd with your session? [Y/n] "),
+        (Installed(()), "\nhudd is a service already. Install it anew, as it is, and start it? [Y/n] "),
         (
-            Installed(("--on-demand",), has_key=True),
+            Installed(("--on-demand",)),
             "\nhudd is a service already (--on-demand). Install it anew, as it is, and start it? [Y/n] ",
         ),
     ],

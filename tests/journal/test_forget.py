@@ -181,7 +181,8 @@ async def test_a_large_journal_is_written_anew_beside_itself(tmp_path: Path, mon
     await journal.upkeep.empty(Span())
     assert await journal.upkeep.finish_forgetting()
     assert found(folder, notes) == []
-    assert sorted(p.name for p in folder.iterdir()) == ["journal.db", "journal.db-shm", "journal.db-wal"]
+    left = ["journal.db", "journal.db-shm", "journal.db-wal", "journal.lock"]
+    assert sorted(p.name for p in folder.iterdir()) == left
     await journal.close()
 
 

@@ -96,17 +96,17 @@ async def test_prev_stays_true_when_the_newest_note_was_removed(tmp_path: Path) 
     await second.close()
 
 
-async def test_files_are_for_their_owner_only_and_closing_leaves_one(tmp_path: Path) -> None:
+async def test_files_are_for_their_owner_only_and_closing_leaves_one_and_its_lock(tmp_path: Path) -> None:
     path = tmp_path / "state" / "journal.db"
     journal = Journal.open(path, clock=ManualClock())
     await journal.commit_note(make_note(), None)
     await journal.notes_since(0)
     names = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
-    assert names == {"journal.db": 0o600, "journal.db-wal": 0o600, "journal.db-shm": 0o600}
+    assert names == dict.fromkeys(("journal.db", "journal.db-wal", "journal.db-shm", "journal.lock"), 0o600)
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     await journal.close()
     await journal.close()
-    assert [file.name for file in path.parent.iterdir()] == ["journal.db"]
+    assert sorted(file.name for file in path.parent.iterdir()) == ["journal.db", "journal.lock"]
 
 
 async def test_replay_comes_in_pages(journal: Journal) -> None:

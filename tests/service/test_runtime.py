@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from hudd.errors import AlreadyRunningError, PermissionsError, SettingsError, StorageError
-from hudd.service import runtime
 from hudd.service.runtime import RuntimeFolder
+from hudd.wire import locks
 
 HOLD = """
 import sys
@@ -130,7 +130,7 @@ def test_the_lock_is_not_handed_to_children(tmp_path: Path):
 
 def test_close_frees_the_lock_even_while_a_copy_of_it_is_open(tmp_path: Path):
     folder = RuntimeFolder.open(tmp_path / "hudd")
-    copy = os.dup(folder._lock)
+    copy = os.dup(folder._lock.fileno())
     try:
         folder.close()
         RuntimeFolder.open(tmp_path / "hudd").close()
@@ -206,23 +206,24 @@ def test_errors_of_the_system_are_mapped(
     def fail(*_: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(runtime.fcntl, "flock", fail)
+    monkeypatch.setattr(locks.fcntl, "flock", fail)
     with pytest.raises(error, match=f"cannot be used: {os.strerror(code)}"):
         RuntimeFolder.open(tmp_path / "hudd")
 
 
 def test_a_folder_that_is_replaced_meanwhile_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "hudd"
-    real, tries = runtime.fcntl.flock, 0
+    real, tries = locks.fcntl.flock, 0
 
     def replace_first(descriptor: int, operation: int) -> None:
         nonlocal tries
-        tries += 1
-        if tries <= 2:
-            path.rename(tmp_path / f"old{tries}")
+        if operation & locks.fcntl.LOCK_EX:
+            tries += 1
+            if tries <= 2:
+                path.rename(tmp_path / f"old{tries}")
         real(descriptor, operation)
 
-    monkeypatch.setattr(runtime.fcntl, "flock", replace_first)
+    monkeypatch.setattr(locks.fcntl, "flock", replace_first)
     with RuntimeFolder.open(path):
         assert tries == 3
         monkeypatch.undo()
@@ -231,13 +232,13 @@ def test_a_folder_that_is_replaced_meanwhile_is_tried_again(tmp_path: Path, monk
 
 
 def test_a_folder_that_is_replaced_for_ever_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    real = runtime.fcntl.flock
+    real = locks.fcntl.flock
 
     def remove(descriptor: int, operation: int) -> None:
         (tmp_path / "hudd/lock").unlink()
         real(descriptor, operation)
 
-    monkeypatch.setattr(runtime.fcntl, "flock", remove)
+    monkeypatch.setattr(locks.fcntl, "flock", remove)
     before = open_descriptors()
     with pytest.raises(PermissionsError, match="again and again"):
         RuntimeFolder.open(tmp_path / "hudd")
