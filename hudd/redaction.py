@@ -6,6 +6,7 @@ small or decorated text: this lowers a risk, it does not end it.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,9 +18,10 @@ from hudd.engine.frames import page_of
 from hudd.engine.ocr import TextReader, best_reader, reader_advice
 from hudd.errors import PictureError
 from hudd.model import Answer, Shot
+from hudd.policy.page import Piece
 from hudd.policy.scrub import scrub
 from hudd.policy.secrets import find_secrets
-from hudd.policy.spread import Piece, find_spread
+from hudd.policy.spread import find_spread
 from hudd.screen.mask import paint_over
 from hudd.screen.source import Rect
 
@@ -46,6 +48,11 @@ def scrubbed(answer: Answer, settings: Settings) -> Answer:
     if not redacts(settings):
         return answer
     return replace(answer, text=scrub(answer.text, email=settings.privacy.redact_email))
+
+
+async def scrubbed_aside(answer: Answer, settings: Settings) -> Answer:
+    """``scrubbed``, in a thread: of the longest answers it takes a second, and everything else would wait."""
+    return await asyncio.to_thread(scrubbed, answer, settings) if redacts(settings) else answer
 
 
 class Redactor:

@@ -112,6 +112,51 @@ CHROMIUM_PRIVATE: Final = {
 }
 """The first page of a private window of Chromium, Chrome and, in English, Brave."""
 
+FIREFOX_SHARING: Final = {
+    "ar": ("علامة المشاركة",),
+    "bg": ("Споделяне",),
+    "ca": ("Indicador de compartició",),
+    "da": ("Indikator for deling",),
+    "de": ("Teilen-Hinweis",),
+    "el": ("Δείκτης κοινής χρήσης",),
+    "es": ("Indicador de compartición",),
+    "et": ("jagamisindikaator",),
+    "eu": ("Partekatzearen adierazlea",),
+    "fa": ("شاخص اشتراک‌گذاری",),
+    "fi": ("Jakamisen ilmaisin",),
+    "fr": ("Indicateur de partage",),
+    "gl": ("Indicador de compartición",),
+    "he": ("מחוון שיתוף",),
+    "hr": ("indikator dijeljenja",),
+    "hu": ("Megosztásjelző",),
+    "id": ("Indikator Berbagi",),
+    "it": ("Indicatore condivisione",),
+    "ja": ("共有インジケーター",),
+    "ko": ("공유 표시기",),
+    "lv": ("Kopīgošanas rādītājs",),
+    "nb": ("Delingsviser",),
+    "nl": ("Indicator voor delen",),
+    "pl": ("wskaźnik udostępniania",),
+    "pt": (
+        "Indicador de compartilhamento",
+        "Indicador de partilha",
+    ),
+    "ro": ("Indicator de partajare",),
+    "ru": ("Индикатор общего доступа",),
+    "sl": ("Pokazatelj skupne rabe",),
+    "sr": ("индикатор дељења",),
+    "sv": ("Delningsindikator",),
+    "th": ("ตัวบ่งชี้การแบ่งปัน",),
+    "tr": ("Paylaşım Göstergesi",),
+    "uk": ("покажчик спільного доступу",),
+    "vi": ("Chỉ báo chia sẻ",),
+    "zh": (
+        "共享指示器",
+        "分享指示器",
+    ),
+}
+"""How Firefox calls the bar that stays while a page shares something, after its own name; for cs and sk see below."""
+
 
 def _one_of(words: dict[str, tuple[str, ...]]) -> str:
     """An expression for any of them; the longest first, of several that begin alike."""
@@ -130,8 +175,10 @@ PRIVATE_TITLES: Final = (
 """Expressions for titles of private windows; of Edge, Vivaldi, Opera and Epiphany in English."""
 
 SHARING_TITLES: Final = (
-    r"\bis sharing (?:your screen|a window|a tab)\b",  # Chromium and what is made of it
-    r"\bSharing Indicator\b",  # Firefox
+    r"\bis sharing (?:your screen|a window|a (?:\w+ )?tab)\b",  # Chromium in English; else see ``policy.sharing``
+    r"\bSharing Indicator\b",  # Firefox in English
+    r"^[^-\u2013\u2014]{1,30} [-\u2013\u2014] " + _one_of(FIREFOX_SHARING) + "$",
+    r"^(?:Ukazatel sdílení|Ukazovateľ zdieľania) [^-\u2013\u2014]{1,40}$",  # in Czech and Slovak before its name
     r"^Sharing control bar\b",  # Teams
     r"^(?:as_toolbar|zoom_linux_float_video_window|You are screen sharing)",  # Zoom
 )
@@ -139,12 +186,28 @@ SHARING_APPS: Final = ("as_toolbar",)
 
 BROWSERS: Final = (
     "firefox",
+    "abrowser",
+    "basilisk",
+    "cachy-browser",
+    "firedragon",
+    "floorp",
+    "icecat",
+    "iceweasel",
     "librewolf",
-    "tor browser",
     "mullvad",
+    "navigator",  # as Mozilla's programs call the windows of their browsers
+    "pale moon",
+    "palemoon",
+    "seamonkey",
+    "tor browser",
+    "waterfox",
+    "zen",
     "chromium",
     "chrome",
     "brave",
+    "iridium",
+    "thorium",
+    "yandex-browser",
     "edge",
     "vivaldi",
     "opera",
@@ -153,5 +216,4 @@ BROWSERS: Final = (
     "konqueror",
     "qutebrowser",
     "safari",
-    "zen",
 )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from hudd.policy.page import pieces_of_lines
 from hudd.policy.secrets import Kind, find_secrets
-from hudd.policy.spread import find_spread, pieces_of_lines
+from hudd.policy.spread import find_spread
 
 REPLACEMENT: Final[dict[Kind, str]] = {
     "card": "[card number]",

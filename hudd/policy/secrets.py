@@ -9,7 +9,7 @@ fields is put together by ``hudd.policy.spread``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -19,7 +19,17 @@ LONGEST_TEXT: Final = 100_000
 
 _GAP: Final = r"[ \u00a0.\-]?"
 _CARD: Final = re.compile(rf"(?<![\d])\d(?:{_GAP}\d){{12,18}}(?!\d)")
-IBAN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}[ ]?\d{2}(?:[ ]?[A-Z0-9]){11,30}(?![A-Za-z0-9])")
+_PRINTED: Final = tuple(
+    re.compile(rf"(?<!\d)(?<!\d\.)(?=((?:[3-6]\d|2[2-7])\d\d{rest})(?!\d))")
+    for rest in (
+        rf"(?:{_GAP}\d{{4}}){{3}}{_GAP}\d{{3}}",
+        rf"(?:{_GAP}\d{{4}}){{3}}",
+        rf"{_GAP}\d{{6}}{_GAP}\d{{4,5}}",
+        r"\d{9,15}",
+    )
+)
+"""How card numbers are printed; other numbers may stand beside them, an expiry date for instance."""
+_IBAN: Final = re.compile(r"(?<![A-Za-z0-9])(?=([A-Z]{2}[ ]?[0-9]{2}(?:[ ]?[A-Z0-9]){11,30})(?![A-Za-z0-9]))")
 _KEY: Final = re.compile(
     r"(?<![A-Za-z0-9])(?:"
     r"sk-[A-Za-z0-9_\-]{16,}"  # OpenAI, Anthropic and those that follow them
@@ -61,22 +71,50 @@ def find_secrets(text: str, *, email: bool = False) -> tuple[Secret, ...]:
         text: Of any origin.
         email: Whether e-mail addresses count.
     """
-    searches: list[tuple[Kind, re.Pattern[str], Callable[[str], int]]] = [
-        ("key", _PEM, len),
-        ("key", _KEY, len),
-        ("iban", IBAN, iban_length),
-        ("card", _CARD, _card_length),
+    text = text[:LONGEST_TEXT]
+    searches: list[tuple[Kind, Iterable[tuple[int, int]]]] = [
+        ("key", (match.span() for match in _PEM.finditer(text))),
+        ("key", (match.span() for match in _KEY.finditer(text))),
+        ("iban", ibans(text)),
+        ("card", spaced_cards(text)),
+        ("card", printed_cards(text)),
     ]
     if email:
-        searches.append(("email", EMAIL, len))
-    found: list[Secret] = []
-    for kind, pattern, length_of in searches:
-        for match in pattern.finditer(text[:LONGEST_TEXT]):
-            length = length_of(match[0])
-            new = Secret(kind, match.start(), match.start() + length)
-            if length and not any(new.start < old.end and old.start < new.end for old in found):
-                found.append(new)
-    return tuple(sorted(found, key=lambda secret: secret.start))
+        searches.append(("email", (match.span() for match in EMAIL.finditer(text))))
+    spans = [(*span, rank) for rank, (_, places) in enumerate(searches) for span in places]
+    whole: list[tuple[int, int, int]] = []
+    for start, end, rank in sorted(spans):
+        if whole and start < whole[-1][1]:
+            whole[-1] = (whole[-1][0], max(end, whole[-1][1]), min(rank, whole[-1][2]))
+        else:
+            whole.append((start, end, rank))
+    return tuple(Secret(searches[rank][0], start, end) for start, end, rank in whole)
+
+
+def spaced_cards(text: str) -> Iterator[tuple[int, int]]:
+    """From where to where card numbers go, however they are spaced, where no other number stands beside them."""
+    for match in _CARD.finditer(text):
+        if _is_spaced_card(match[0]):
+            yield match.span()
+
+
+def printed_cards(text: str) -> Iterator[tuple[int, int]]:
+    """From where to where card numbers go that are grouped as on cards, whatever stands beside them; some overlap.
+
+    Only those: some digits of every row of numbers have a right check digit.
+    """
+    for pattern in _PRINTED:
+        for match in pattern.finditer(text):
+            if _is_spaced_card(match[1]):
+                yield match.span(1)
+
+
+def ibans(text: str) -> Iterator[tuple[int, int]]:
+    """From where to where IBANs go; a word in capitals may follow one."""
+    for match in _IBAN.finditer(text):
+        length = _iban_length(match[1])
+        if length:
+            yield match.start(), match.start() + length
 
 
 def is_card_number(digits: str) -> bool:
@@ -89,19 +127,24 @@ def is_card_number(digits: str) -> bool:
 
 def is_iban(text: str) -> bool:
     """Whether a text without spaces has the check digits of ISO 13616 (mod 97)."""
-    if not re.fullmatch(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}", text, re.ASCII):
-        return False
-    return int("".join(str(int(c, 36)) for c in text[4:] + text[:4])) % 97 == 1
+    return bool(re.fullmatch(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}", text)) and _iban_length(text) == len(text)
 
 
-def _card_length(text: str) -> int:
-    digits = "".join(c for c in text if c.isdigit())
-    return len(text) if is_card_number(digits) else 0
+def _is_spaced_card(text: str) -> bool:
+    return is_card_number("".join(c for c in text if c.isdigit()))
 
 
-def iban_length(text: str) -> int:
-    """The length of the longest beginning that is an IBAN, 0 where there is none: a word in capitals may follow it."""
-    for end in range(len(text), 14, -1):
-        if text[end - 1] != " " and is_iban(text[:end].replace(" ", "")):
-            return end
-    return 0
+def _iban_length(text: str) -> int:
+    """The length of the longest beginning that is an IBAN, of a text of its shape; 0 where there is none."""
+    head = longest = rest = letters = 0
+    for end, letter in enumerate(text, start=1):
+        if letter == " ":
+            continue
+        letters += 1
+        if letters <= 4:
+            head = head * (10 if letter.isdigit() else 100) + int(letter, 36)
+            continue
+        rest = (rest * (10 if letter.isdigit() else 100) + int(letter, 36)) % 97
+        if letters >= 15 and (rest * 1_000_000 + head) % 97 == 1:  # a country's two letters and two digits go last
+            longest = end
+    return longest

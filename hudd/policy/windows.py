@@ -10,6 +10,7 @@ from typing import Final
 from hudd.config.settings import PrivacySettings
 from hudd.policy.browsers import BROWSERS, PRIVATE_TITLES, SHARING_APPS, SHARING_TITLES
 from hudd.policy.facts import Reason
+from hudd.policy.sharing import says_sharing
 from hudd.screen.source import Rect, Window
 
 Match = Callable[[str], bool]
@@ -85,7 +86,7 @@ class WindowRules:
         self._titles = _all(settings.exclude_titles)
         self._addresses = _all(_address(one) for one in settings.exclude_urls)
         self._private = [_known(one) for one in PRIVATE_TITLES] if settings.private_windows else []
-        self._sharing = [_known(one) for one in SHARING_TITLES] if settings.pause_when_sharing else []
+        self._sharing = [*map(_known, SHARING_TITLES), says_sharing] if settings.pause_when_sharing else []
 
     @property
     def any(self) -> bool:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hudd.policy.page import Piece, pieces_of_lines
 from hudd.policy.scrub import scrub
 from hudd.policy.secrets import find_secrets, is_card_number
-from hudd.policy.spread import Piece, Spread, find_spread, pieces_of_lines
+from hudd.policy.spread import Spread, find_spread
 
 RANDOM = (
     "Xq7RkT2mZ9vB4nLc8WdYp3GhJ6sFaE1uKoM5iQxNzU0tVbCrDyHwPjSgAeIlOf"
