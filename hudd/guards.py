@@ -23,15 +23,24 @@ from hudd.policy.facts import Facts
 from hudd.policy.knowledge import AnyOf, AnyTells, Knowledge
 from hudd.policy.windows import WindowRules
 from hudd.screen.source import Screen
-from hudd.screen.tellers import HIDDEN, MACOS, XWAYLAND, open_teller
+from hudd.screen.tellers import HIDDEN, MACOS, NO_DISPLAY, NO_XCFFIB, XWAYLAND, open_teller
 from hudd.screen.x11_saver import open_saver
 
 log = logging.getLogger("hudd")
 
 OVERLOOKED: Final = (
-    "[privacy] excludes windows, and this desktop does not tell which are open, so they are not noticed; pause hudd "
-    "while they are open (`hudctl pause`), use X11 or sway, or set [privacy] strict = true to send nothing."
+    "[privacy] excludes windows, and {who} which are open, so they are not noticed; pause hudd while they are open "
+    "(`hudctl pause`), {instead}, or set [privacy] strict = true to send nothing."
 )
+_HIDES: Final = ("this desktop does not tell", "use X11 or sway")
+_UNTOLD: Final[Mapping[str, tuple[str, str]]] = {
+    HIDDEN: _HIDES,
+    MACOS: _HIDES,
+    XWAYLAND: _HIDES,
+    NO_XCFFIB: ("hudd cannot ask this desktop", "install the Python package xcffib again"),
+    NO_DISPLAY: ("no desktop tells hudd", "start hudd inside the session whose windows are seen"),
+}
+"""Why windows are not told → who does not tell, and what would help."""
 BEGIN_S: Final = 3.0
 """What did not answer within this time at the start counts as failing, and is asked on."""
 SETTLE_S: Final = 3.0
@@ -112,8 +121,13 @@ class Guards:
     def overlooked(self) -> str:
         """One sentence where the person excluded windows that nobody tells of; '' where there is nothing to say."""
         known = self.knowledge.of("windows")
-        hidden = known is not None and any(sentence in known.sentence for sentence in (HIDDEN, MACOS, XWAYLAND))
-        return OVERLOOKED if hidden and WindowRules(self.settings).named and not self.settings.strict else ""
+        if known is None or self.settings.strict or not WindowRules(self.settings).named:
+            return ""
+        for sentence, (who, instead) in _UNTOLD.items():
+            # Without a display only a program can still show something.
+            if sentence in known.sentence and (sentence != NO_DISPLAY or self._source.startswith("command:")):
+                return OVERLOOKED.format(who=who, instead=instead)
+        return ""
 
     def _changed(self) -> None:
         overlooked = self.overlooked

@@ -9,6 +9,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from hudd.desktop.portal import ENDED
 from hudd.errors import HuddError
 from hudd.model import NoticeTopic, Question, UpstreamError
 from hudd.notes.keeping import Span
@@ -62,7 +63,8 @@ class Relays:
         self._house.conversation.renew()
 
     def try_again(self) -> None:
-        """A person says that what stopped the connection is mended; it may have been the key."""
+        """A person says that what stopped the connection is mended, maybe the key, or that hudd shall look again."""
+        self._house.refused.discard(ENDED)
         self._house.endpoint.look_again()
         self._house.conversation.resume()
 

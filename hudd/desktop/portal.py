@@ -19,9 +19,9 @@ from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from hudd.clock import Clock
-from hudd.desktop.bus import Bus, BusCallError, BusError, variant
-from hudd.errors import CaptureError
-from hudd.screen.source import Stream
+from hudd.desktop.bus import DAEMON, Bus, BusCallError, BusError, variant
+from hudd.errors import CaptureError, NoDisplayError
+from hudd.screen.source import CastEndedError, Stream
 
 T = TypeVar("T")
 
@@ -35,16 +35,19 @@ _MONITORS: Final = 1
 _CURSOR_HIDDEN, _CURSOR_EMBEDDED = 1, 2
 _UNTIL_REVOKED: Final = 2
 _GRANTED, _CANCELLED = 0, 1
+_ASK_NOBODY: Final = ("CreateSession", "SelectSources")
+"""What the portal answers without a person: late is not refused."""
 _SHOT_S: Final = 30.0
 _STEP_S: Final = 10.0
-_PERSON_S: Final = 120.0
-"""How long a person may take to choose the monitors."""
 _MOST_BYTES: Final = 200_000_000
 _MOST_TOKEN_BYTES: Final = 4096
+ENDED: Final = "a ScreenCast that was ended"
+"""Remembered like a refusal, until it is taken out: a person ended it from the desktop."""
 _STAYS: Final = "a screenshot that stays"
 """Remembered like a refusal: each further screenshot would stay behind too."""
 RESTART: Final = "Restart it: systemctl --user restart xdg-desktop-portal; or log in again."
 NOT_HIDDEN: Final = "Look whether that folder exists and is readable, also from the service (`hudctl doctor`: sandbox)."
+_STAYS_SILENT: Final = "If it stays so, restart it: systemctl --user restart xdg-desktop-portal."
 IN_SESSION: Final = "Start hudd inside the desktop session, and look whether its bus runs: busctl --user list."
 ALLOW: Final = "Allow hudd to see the screen in the settings of the desktop, then restart it."
 
@@ -68,18 +71,27 @@ class DesktopPortal:
         token_file: Keeps the permission of the ScreenCast (mode 0600).
         clock: For the bus.
         refused: Remembers what a person refused, so that no later dialogue asks again.
+        person_s: How long a person may take to choose the monitors.
     """
 
     def __init__(
-        self, environ: Mapping[str, str], token_file: Path, clock: Clock, *, refused: set[str] | None = None
+        self,
+        environ: Mapping[str, str],
+        token_file: Path,
+        clock: Clock,
+        *,
+        refused: set[str] | None = None,
+        person_s: float = 120.0,
     ) -> None:
         self._environ = environ
         self._token_file = token_file
         self._clock = clock
+        self._person_s = person_s
         self._loop: asyncio.AbstractEventLoop | None = None
         self._bus: Bus | None = None
         self._session = ""
-        self._ended = False
+        self._owner = ""
+        self._ended = asyncio.Event()
         self._refused: set[str] = set() if refused is None else refused
 
     def screenshot(self) -> bytes:
@@ -88,10 +100,16 @@ class DesktopPortal:
     def cast(self, *, cursor: bool) -> tuple[int, Sequence[Stream]]:
         return self._run(self._cast(cursor=cursor))
 
-    def cast_ended(self) -> bool:
+    def cast_ended(self, within_s: float = 0.0) -> bool:
         if self._loop is not None and self._session:
-            self._run(asyncio.sleep(0.0))  # lets the bus read what came meanwhile
-        return self._ended
+            self._run(self._listen(within_s))
+        return self._ended.is_set()
+
+    def remember_end(self) -> bool:
+        if self._owner != self._run(self._portal_owner()):
+            return False
+        self._refused.add(ENDED)
+        return True
 
     def end_cast(self) -> None:
         """End the ScreenCast and leave the bus; the next call comes back."""
@@ -134,12 +152,15 @@ class DesktopPortal:
     # ScreenCast
 
     async def _cast(self, *, cursor: bool) -> tuple[int, Sequence[Stream]]:
-        self._ended = False
+        if ENDED in self._refused:
+            raise CastEndedError
+        self._ended.clear()
         options: dict[str, Any] = {"session_handle_token": variant("s", _token())}
         made = await self._request(SCREENCAST, "CreateSession", "", [], options, _STEP_S)
         self._session = str(made.get("session_handle", ""))
         if not self._session.startswith("/"):
             raise CaptureError("The desktop portal opened no ScreenCast session.", hint=RESTART)
+        self._owner = await self._portal_owner()
         bus = self._open()
         try:
             await bus.on_signal(self._closed, interface=SESSION, member="Closed", path=self._session, sender=PORTAL)
@@ -156,7 +177,7 @@ class DesktopPortal:
         if cursor:
             choice["cursor_mode"] = variant("u", _CURSOR_EMBEDDED)
         await self._request(SCREENCAST, "SelectSources", "o", [self._session], choice, _STEP_S)
-        started = await self._request(SCREENCAST, "Start", "os", [self._session, ""], {}, _PERSON_S)
+        started = await self._request(SCREENCAST, "Start", "os", [self._session, ""], {}, self._person_s)
         # Each token serves once; the next one comes with the answer.
         if started.get("restore_token"):
             write_token(self._token_file, str(started["restore_token"]))
@@ -172,7 +193,21 @@ class DesktopPortal:
     def _closed(self, path: str, body: tuple[Any, ...]) -> None:
         del body
         if path == self._session:
-            self._ended = True
+            self._ended.set()
+
+    async def _listen(self, seconds: float) -> None:
+        """Let the bus read what came meanwhile, and wait so long for the end of the ScreenCast."""
+        await asyncio.sleep(0.0)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ended.wait()
+
+    async def _portal_owner(self) -> str:
+        """Who is the portal now; another one after its restart, '' when nobody is."""
+        try:
+            return str((await self._ask(DAEMON, "/org/freedesktop/DBus", "GetNameOwner", "s", [PORTAL]))[0])
+        except CaptureError:
+            return ""
 
     # Requests
 
@@ -219,11 +254,9 @@ class DesktopPortal:
             except TimeoutError as error:
                 with contextlib.suppress(CaptureError):  # it may have ended by itself
                     await self._call(REQUEST, "Close", path=path)
-                self._refused.add(member)  # nobody answered; asking every few seconds would only annoy
-                raise CaptureError(
-                    f"The desktop portal did not answer {member} within {timeout_s:g} s.",
-                    hint="Restart hudd, and answer when the desktop asks whether it may see the screen.",
-                ) from error
+                if member not in _ASK_NOBODY:
+                    self._refused.add(member)  # nobody answered; asking every few seconds would only annoy
+                raise _unanswered(member, timeout_s) from error
         finally:
             forget()
         if code != _GRANTED:
@@ -242,6 +275,8 @@ class DesktopPortal:
         try:
             return await self._open().call(PORTAL, path, interface, member, signature, body, timeout_s=_STEP_S)
         except BusCallError as error:
+            if error.name.endswith(".NoReply") and member in _ASK_NOBODY:
+                raise _unanswered(member, _STEP_S) from error
             if error.name.rpartition(".")[2] in (
                 "ServiceUnknown",
                 "NameHasNoOwner",
@@ -275,6 +310,23 @@ class DesktopPortal:
             return await work
 
         return self._loop.run_until_complete(whole())
+
+
+def _unanswered(member: str, timeout_s: float) -> CaptureError:
+    if member == "Start":
+        return CaptureError(
+            f"The desktop asks whether hudd may see the screen, and nobody answered within {timeout_s:g} s.",
+            hint="Restart hudd in this session, and choose the screens in the window that the desktop then shows.",
+        )
+    if member in _ASK_NOBODY:
+        return NoDisplayError(
+            f"The desktop portal did not answer {member} within {timeout_s:g} s; it may still be starting.",
+            hint=f"hudd tries again by itself. {_STAYS_SILENT}",
+        )
+    return CaptureError(
+        f"The desktop portal did not answer {member} within {timeout_s:g} s.",
+        hint="Restart hudd, and answer when the desktop asks whether it may see the screen.",
+    )
 
 
 def read_token(path: Path) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
@@ -20,7 +20,7 @@ from hudd.ledger.records import Settlement
 from hudd.model import Answer, Question, UpstreamError
 from hudd.notes.assembler import to_note
 from hudd.policy.facts import code_for
-from hudd.wire.messages import Note
+from hudd.wire.messages import Note, note_topic
 
 log = logging.getLogger("hudd.notes")
 
@@ -33,6 +33,7 @@ class NoteStore(Protocol):
 
     async def commit_note(self, note: Note, settlement: Settlement | None) -> Note: ...
     async def settle(self, settlement: Settlement) -> None: ...
+    async def last_texts(self) -> dict[str, str]: ...
 
 
 class NotePublisher(Protocol):
@@ -56,6 +57,7 @@ class Delivery:
         on_error: Called when the journal fails.
         unsent: Called with each question that did not leave the machine, so that what it shows is looked at again.
         forgotten: Whether a picture of this time was meant by a forgetting: its answer is numbered without its text.
+        clean: Takes out of an answer what no note may say; None where a note may say all.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Delivery:
         on_error: Callable[[UpstreamError], None],
         unsent: Callable[[Question], None] | None = None,
         forgotten: Callable[[float], bool] = lambda _: False,
+        clean: Callable[[Answer], Awaitable[Answer]] | None = None,
     ) -> None:
         self._store = store
         self._publisher = publisher
@@ -84,8 +87,10 @@ class Delivery:
         self._on_error = on_error
         self._tell_unsent = unsent
         self._forgotten = forgotten
+        self._clean = clean
         self._queue: asyncio.Queue[Answer] = asyncio.Queue()
         self._last_text: dict[str, str] = {}
+        self._forgettings = 0
         self._note_event = asyncio.Event()
         self.last_note_at: float | None = None
 
@@ -95,9 +100,12 @@ class Delivery:
 
     async def run(self) -> None:
         """Deliver until cancelled. A commit under way is finished by the journal even then."""
+        await self._recall()
         while True:
             answer = await self._queue.get()
             try:
+                if self._clean is not None:
+                    answer = await self._clean(answer)
                 await self._deliver(answer)
             finally:
                 self._queue.task_done()
@@ -113,7 +121,19 @@ class Delivery:
 
     def forget(self) -> None:
         """Drop the texts that new ones are compared with."""
+        self._forgettings += 1
         self._last_text.clear()
+
+    async def _recall(self) -> None:
+        """Read what was said last before the start, so that it is not said again."""
+        forgettings = self._forgettings
+        try:
+            texts = await self._store.last_texts()
+        except StorageError as error:
+            log.warning("what the last notes said is not known, so the first ones may repeat it: %s", error)
+            return
+        if self._forgettings == forgettings:  # otherwise some of it was meant
+            self._last_text = texts
 
     async def _deliver(self, answer: Answer) -> None:
         settlement = self._spending.settlement(answer)
@@ -161,12 +181,13 @@ class Delivery:
     async def _commit(self, answer: Answer, settlement: Settlement | None) -> Note:
         limits = self._spending.limits
         source = answer.question.source.name
+        topic = note_topic(source)
         made = to_note(
             answer,
             model=limits.model if settlement is None else settlement.model,
             engine=limits.engine,
             cost_microusd=None if settlement is None else settlement.published_microusd,
-            previous_text=self._last_text.get(source),
+            previous_text=self._last_text.get(topic),
         )
         # Asked again after the commit: what was forgotten meanwhile is emptied there already.
         note = self._without_forgotten(await self._store.commit_note(self._without_forgotten(made), settlement))
@@ -174,7 +195,7 @@ class Delivery:
             self._spending.committed()
         if note.kind == "note":
             if note.text:
-                self._last_text[source] = note.text
+                self._last_text[topic] = note.text
                 self._remember(source, note.text)
             self._counters.notes += 1
         elif note.kind == "unchanged":

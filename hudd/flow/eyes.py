@@ -13,7 +13,7 @@ from hudd.errors import CaptureError, NoDisplayError, WithheldError
 from hudd.flow.details import no_details, nothing_allows, pictures_of
 from hudd.flow.watcher import Look, Pixels, Watcher
 from hudd.model import Picture, Shot, Source, Target
-from hudd.screen.places import REGION, find_window, window_source
+from hudd.screen.places import REGION, absent, find_window, never_there, window_source
 from hudd.screen.source import ALL_HIDDEN, ONE_COLOUR, Rect, Screen, ScreenStatus
 
 T = TypeVar("T")
@@ -143,9 +143,16 @@ class Eyes:
             self._on_gone(gone)
         return found
 
-    def missing(self) -> str:
-        """One sentence for each monitor that cannot be seen, although it was there; '' when there is none."""
-        gone = [f"The monitor {name} was unplugged." for name in sorted(self._gone)]
+    def missing(self, wanted: Sequence[str] = ()) -> str:
+        """One sentence for each monitor that cannot be seen, although it was there or is wanted; '' when there is none.
+
+        Args:
+            wanted: The monitors that the settings name; none for all.
+        """
+        gone = [f"The monitor {name} was unplugged." for name in sorted(self._gone) if not wanted or name in wanted]
+        if self._watchers:  # a screen was open: what it lacks is not there
+            lacking = absent(wanted, [watcher.source for watcher in self._watchers.values()])
+            gone += [never_there(name) for name in lacking if name not in self._gone]
         return " ".join(gone + [f"{w.source.name}: {w.blank}" for w in self._watchers.values() if w.blank])
 
     async def find(self, monitor: str | Target | None) -> Source:

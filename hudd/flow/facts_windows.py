@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -129,6 +130,7 @@ class WindowFacts:
         self._placed = True
         self._gone_at: dict[Reason, float] = {}
         self._recent: dict[Rect, float] = {}
+        self._recent_lock = threading.Lock()
         self._wake = asyncio.Event()
         self._reader = DamageReader(self._wake.set)
         self._reopen = False
@@ -260,7 +262,9 @@ class WindowFacts:
     def _apply(self, judged: _Judged | None) -> None:
         """Set the facts by what the windows mean; by None when nobody tells them."""
         mask, hides = self._settings.on_excluded == "mask", self._teller is not None and self._teller.hides
-        before, self._findings = self._findings, () if judged is None else judged.findings
+        before = self._findings
+        self._lingering(hidden_rects(before))  # also where nothing was grabbed since they were seen first
+        self._findings = () if judged is None else judged.findings
         self._knowledge.lack(SOURCE, judged.focus if hides and judged and isinstance(judged.focus, str) else "")
         now, held = self._clock.monotonic(), reasons_of(self._findings, mask=mask)
         for reason in WINDOW_REASONS:
@@ -320,7 +324,7 @@ class WindowFacts:
         reasons = reasons_of(judged.findings, mask=settings.on_excluded == "mask")
         if reasons:
             raise WithheldError(tuple(sorted(reasons)))
-        hidden = self._lingering(hidden_rects(judged.findings))
+        hidden = self._lingering((*hidden_rects(judged.findings), *hidden_rects(self._findings)))
         if not (settings.strict and teller.hides):
             return _View(hidden)
         if isinstance(judged.focus, str):
@@ -328,8 +332,9 @@ class WindowFacts:
         return _View(hidden, *judged.focus)
 
     def _lingering(self, rects: tuple[Rect, ...]) -> tuple[Rect, ...]:
-        """With those that were hidden a moment ago, because a closed window may still fade out."""
-        now = self._clock.monotonic()
-        self._recent = {rect: at for rect, at in self._recent.items() if now - at < LINGER_S}
-        self._recent.update(dict.fromkeys(rects, now))
-        return tuple(sorted(self._recent))
+        """With those that were hidden a moment ago, because a closed window may still fade out. Any thread."""
+        with self._recent_lock:
+            now = self._clock.monotonic()
+            self._recent = {rect: at for rect, at in self._recent.items() if now - at < LINGER_S}
+            self._recent.update(dict.fromkeys(rects, now))
+            return tuple(sorted(self._recent))

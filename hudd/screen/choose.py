@@ -12,7 +12,8 @@ from hudd.clock import Clock, SystemClock
 from hudd.config.settings import ScreenSettings
 from hudd.errors import CaptureError, HuddError, NoDisplayError, SettingsError
 from hudd.screen.pictures import PictureFolder
-from hudd.screen.source import ONE_COLOUR, Screen
+from hudd.screen.places import absent
+from hudd.screen.source import ONE_COLOUR, CastEndedError, Screen
 
 if TYPE_CHECKING:
     from hudd.screen.portal import Portal
@@ -35,6 +36,7 @@ class Probe:
         sentence: What came, or why none did.
         remedy: What helps; '' when nothing is wrong, or nothing does.
         blank: The monitors whose frames show nothing, when others show something.
+        absent: The monitors that the settings name and that are not there, when others are.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Probe:
     sentence: str
     remedy: str = ""
     blank: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
 
 def open_screen(
@@ -125,7 +128,8 @@ def _probe(
     try:
         told: list[str] = []
         blank: list[str] = []
-        for source in screen.sources():
+        sources = screen.sources()
+        for source in sources:
             shot = screen.grab(source, epoch=0, captured_at=clock.wall())
             colour = check(shot)
             blank += [source.name] if colour else []
@@ -139,7 +143,8 @@ def _probe(
     sentence = f"{status.backend}: {', '.join(told)}, {changes}."
     if len(blank) == len(told):
         return Probe(settings.source, False, f"{status.backend}: {', '.join(told)}: {ONE_COLOUR}", UNIFORM_REMEDY)
-    return Probe(settings.source, True, f"{sentence} {status.degraded}".strip(), blank=tuple(blank))
+    lacking = absent(settings.monitors, sources)
+    return Probe(settings.source, True, f"{sentence} {status.degraded}".strip(), blank=tuple(blank), absent=lacking)
 
 
 UNIFORM_REMEDY: Final = "Unlock or switch on the screen, or permit the capture, and ask again."
@@ -162,6 +167,8 @@ def _first(settings: ScreenSettings, environ: Mapping[str, str], clock: Clock, p
     for name in names:
         try:
             return _open(name, settings, environ, clock, portal)
+        except CastEndedError:
+            raise  # it works; a person does not want it
         except CaptureError as error:
             if error.message.startswith("A monitor does not exist"):
                 raise  # it was found; the settings are wrong
@@ -188,8 +195,9 @@ def _open(
         if portal is None:
             raise CaptureError("The desktop portal is not available here.", hint="Install hudd[desktop].")
         from hudd.screen.portal import PortalScreen  # noqa: PLC0415 - see above
+        from hudd.screen.wayland_globals import outputs_of  # noqa: PLC0415 - see above
 
-        return PortalScreen(settings, portal(), clock)
+        return PortalScreen(settings, portal(), clock, lambda: outputs_of(environ))
     from hudd.screen.mss_source import MssScreen  # noqa: PLC0415 - see above
 
     return MssScreen(settings, environ, clock)

@@ -11,9 +11,9 @@ from hudd.config.settings import GateSettings
 from hudd.errors import PictureError
 from hudd.model import Shot, Source
 from hudd.screen.content import describe
-from hudd.screen.gate import Action, Gate
+from hudd.screen.gate import Action, Decision, Gate
 from hudd.screen.pictures import list_pictures, read_picture
-from hudd.screen.pixels import Fingerprint, compare, fingerprint
+from hudd.screen.pixels import Fingerprint, compare, fingerprint, uniform
 from hudd.screen.source import Rect
 
 _APART_S: Final = 60.0
@@ -75,11 +75,13 @@ def judge_folder(directory: Path, settings: GateSettings) -> Iterator[FolderVerd
             since_sent = describe(compare(seen, sent, luma_step=settings.luma_step), seen, sent)
         look = seen
         decision = gate.look(now, since_look=since_look, since_sent=since_sent)
+        if decision.action == "send" and uniform(shot):
+            decision = Decision("same", "uniform")  # as the daemon does: news it may be, but it shows nothing
         if decision.action == "send":
             gate.sent(now)
             sent = seen
         elif decision.reason == "colours":
-            sent = seen  # as the daemon does: its words were sent
+            sent = seen  # as there: its words were sent
         yield FolderVerdict(
             file.name,
             decision.action,

@@ -57,7 +57,7 @@ class MssScreen:
 
     Raises:
         NoDisplayError: There is no display, or it refuses.
-        CaptureError: A system library is missing, a wanted monitor does not exist, or the display cannot be read.
+        CaptureError: A system library is missing, no wanted monitor exists, or the display cannot be read.
     """
 
     def __init__(self, settings: ScreenSettings, environ: Mapping[str, str], clock: Clock) -> None:

@@ -11,16 +11,17 @@ from hudd.screen.source import Rect, Window
 REGION = "region"
 WINDOW = "window"
 """The names of the two sources that are no monitors; they name topics, so they never change."""
+ABSENT_REMEDY = "Connect it, or correct [screen] monitors."
+"""What helps against a monitor that the settings name and that is not there, while another one is."""
 
 
 def check_wanted(wanted: Sequence[str], there: Sequence[Source]) -> None:
-    """Tell of a monitor in the settings that does not exist.
+    """Tell of settings that name only monitors that do not exist; where one of several does, that one is watched.
 
     Raises:
-        CaptureError: One does not; the sentence names those that do.
+        CaptureError: None does; the sentence names those that are there.
     """
-    names = {source.name for source in there}
-    if any(name not in names for name in wanted):
+    if wanted and len(absent(wanted, there)) == len(wanted):
         raise CaptureError(
             f"A monitor does not exist: {these(wanted, there)}",
             hint="Correct [screen] monitors, or leave it empty for all.",
@@ -42,11 +43,21 @@ def wanted_sources(wanted: Sequence[str], there: Sequence[Source]) -> tuple[Sour
     return found
 
 
+def absent(wanted: Sequence[str], there: Sequence[Source]) -> tuple[str, ...]:
+    """The monitors that the settings name and that are not there."""
+    names = {source.name for source in there}
+    return tuple(name for name in wanted if name not in names)
+
+
+def never_there(name: str) -> str:
+    """What is said of one of them."""
+    return f"The monitor {name} is not connected. {ABSENT_REMEDY}"
+
+
 def these(wanted: Sequence[str], there: Sequence[Source]) -> str:
     """The missing monitors, and those that are connected."""
-    names = {source.name for source in there}
-    missing = ", ".join(name for name in wanted if name not in names) or "none is"
-    return f"{missing} (connected: {', '.join(sorted(names)) or 'none'})."
+    missing = ", ".join(absent(wanted, there)) or "none is"
+    return f"{missing} (connected: {', '.join(sorted(source.name for source in there)) or 'none'})."
 
 
 def visible_part(rect: Rect, there: Sequence[Source]) -> Rect | None:

@@ -6,7 +6,7 @@ are asked for. Nothing here knows D-Bus; ``hudd.desktop.portal`` does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from hudd.clock import Clock
@@ -17,12 +17,14 @@ from hudd.screen.arrange import cut_out
 from hudd.screen.pictures import decode_picture
 from hudd.screen.pipewire import FramePipe, closing_descriptor, pipewire_command
 from hudd.screen.places import check_wanted, source_around, wanted_sources
-from hudd.screen.source import Rect, ScreenStatus, Stream, Window
+from hudd.screen.source import CastEndedError, Rect, ScreenStatus, Stream, Window
 from hudd.screen.told import Told
 from hudd.wire.messages import topic_source
 
 WHOLE: Final = "desktop"
 """The one source of single screenshots, which show all monitors."""
+_WORD_S: Final = 1.0
+"""The word that a ScreenCast was ended comes by another way than the end of its frames, and within this time."""
 _ASKS_AGAIN: Final = "hudd asks the portal for another one."
 
 
@@ -45,11 +47,20 @@ class Portal(Protocol):
 
         Raises:
             CaptureError: There is no portal, it refused, or a person did.
+            NoDisplayError: It has not answered yet, or a person ended the last ScreenCast (``CastEndedError``).
         """
         ...
 
-    def cast_ended(self) -> bool:
-        """Whether the portal ended the ScreenCast, as a person may at any time."""
+    def cast_ended(self, within_s: float = 0.0) -> bool:
+        """Whether the desktop ended the ScreenCast, as a person may at any time; waits so long for the word of it."""
+        ...
+
+    def remember_end(self) -> bool:
+        """Begin no other ScreenCast until a person asks for it.
+
+        Returns:
+            False where it was not a person who ended it, but the end of the portal itself.
+        """
         ...
 
     def end_cast(self) -> None:
@@ -64,15 +75,26 @@ class PortalScreen:
         settings: Which monitors, and whether the pointer is drawn.
         portal: The dialogue.
         clock: Measures grabs.
+        outputs: The outputs that the desktop has now. When one goes, GNOME ends all of the ScreenCast (mutter,
+            meta-screen-cast-session.c, on_stream_closed), with the same word as when a person does.
 
     Raises:
         CaptureError: The portal gives neither a ScreenCast nor a screenshot; both reasons are told.
+        NoDisplayError: It has not answered yet, or a person ended the last ScreenCast.
     """
 
-    def __init__(self, settings: ScreenSettings, portal: Portal, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: ScreenSettings,
+        portal: Portal,
+        clock: Clock,
+        outputs: Callable[[], frozenset[Source]] = frozenset,
+    ) -> None:
         self._settings = settings
         self._portal = portal
         self._clock = clock
+        self._outputs = outputs
+        self._outputs_of_cast: frozenset[Source] = frozenset()
         self._pipes: dict[str, tuple[Source, FramePipe]] = {}
         self._unplaced: set[str] = set()
         self._told: Told | None = None
@@ -80,6 +102,9 @@ class PortalScreen:
         self._whole: Source | None = None
         try:
             self._open_cast()
+        except NoDisplayError:  # screenshots are not what is left, but what was not wanted, or not yet
+            self.close()
+            raise
         except CaptureError as error:
             self.close()
             self._why_screenshots = f"Single screenshots are taken, and changes found by polling: {error.message}"
@@ -99,9 +124,13 @@ class PortalScreen:
 
     def sources(self) -> tuple[Source, ...]:
         if self._told is not None:
-            if self._portal.cast_ended():
-                raise NoDisplayError("The ScreenCast was ended.", hint=_ASKS_AGAIN)
             ended = sorted(name for name, (_, pipe) in self._pipes.items() if pipe.ended)
+            if self._portal.cast_ended(_WORD_S if ended else 0.0):
+                if self._outputs() == self._outputs_of_cast and self._portal.remember_end():
+                    raise CastEndedError
+                raise NoDisplayError(
+                    "The ScreenCast was ended, with other monitors or another portal.", hint=_ASKS_AGAIN
+                )
             if ended:  # a monitor was unplugged or has another size: only a new ScreenCast shows what there is now
                 raise NoDisplayError(f"The ScreenCast of {' and '.join(ended)} ended.", hint=_ASKS_AGAIN)
         return wanted_sources(self._settings.monitors, self._all())
@@ -169,6 +198,7 @@ class PortalScreen:
     def _open_cast(self) -> None:
         pipewire_command(0, 0)  # without GStreamer nobody needs to be asked
         descriptor, streams = self._portal.cast(cursor=self._settings.cursor)
+        self._outputs_of_cast = self._outputs()
         self._told = Told()
         with closing_descriptor(descriptor):
             for index, stream in enumerate(streams, start=1):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from hudd.errors import NoDisplayError
 from hudd.model import Shot, Source
 
 Rect = tuple[int, int, int, int]
@@ -69,6 +70,16 @@ class ScreenStatus:
     backend: str
     degraded: str
     damage: bool
+
+
+class CastEndedError(NoDisplayError):
+    """Raised where a person ended a ScreenCast: whoever ends it does not want another one a second later."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The ScreenCast was ended from the desktop, so hudd begins no other one.",
+            hint="Run `hudctl resume` to have the screen watched again, or restart hudd.",
+        )
 
 
 class Screen(Protocol):

@@ -32,8 +32,8 @@ HIDDEN: Final = (
     "that share the screen, cannot be known. Lock, session, sleep and pause count."
 )
 XWAYLAND: Final = "Only windows of X11 are known; those of Wayland are hidden by design."
-
-
+NO_DISPLAY: Final = "There is no display whose windows could be asked about."
+NO_XCFFIB: Final = "xcffib cannot be used."
 MACOS: Final = (
     "hudd does not know the windows of macOS: excluded and private windows, and meetings that share the screen, cannot "
     "be known. Lock, session and pause count."
@@ -180,10 +180,10 @@ def open_teller(source: str, environ: Mapping[str, str]) -> WindowTeller | str:
         return _wayland(environ)
     display = environ.get("DISPLAY", "")
     if not display:
-        return "There is no display whose windows could be asked about."
+        return NO_DISPLAY
     watch = open_watch(display, only_windows=True)
     if isinstance(watch, str):
-        return f"The windows of {display} are not known: xcffib cannot be used."
+        return f"The windows of {display} are not known: {NO_XCFFIB}"
     return X11Teller(watch)
 
 

@@ -32,7 +32,7 @@ class WaylandScreen:
 
     Raises:
         NoDisplayError: There is no compositor, or it does not answer.
-        CaptureError: It does not offer screencopy, or a wanted output does not exist.
+        CaptureError: It does not offer screencopy, or no wanted output exists.
     """
 
     def __init__(self, settings: ScreenSettings, environ: Mapping[str, str], clock: Clock) -> None:

@@ -6,7 +6,7 @@ wlr-foreign-toplevel-management-unstable-v1; opcodes are the places of requests 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ from typing import Final
 from hudd.errors import CaptureError
 from hudd.model import Source
 from hudd.screen.source import Rect, Window
-from hudd.screen.wayland_wire import DISPLAY_ID, Arguments, Handler, WaylandWire, string, uint
+from hudd.screen.wayland_wire import DISPLAY_ID, Arguments, Handler, WaylandWire, socket_path, string, uint
 from hudd.wire.messages import topic_source
 
 SHM: Final = "wl_shm"
@@ -256,6 +256,21 @@ class WaylandGlobals:
                 self.wire.forget(number)
 
         return event
+
+
+def outputs_of(environ: Mapping[str, str]) -> frozenset[Source]:
+    """The outputs that a compositor has now, which needs no permission; none where there is no compositor to ask."""
+    path = socket_path(environ)
+    if path is None:
+        return frozenset()
+    try:
+        known = WaylandGlobals(path)
+    except CaptureError:
+        return frozenset()
+    try:
+        return frozenset(source for source, _ in known.sources().values())
+    finally:
+        known.wire.close()
 
 
 def _ignore(opcode: int, arguments: Arguments) -> None:

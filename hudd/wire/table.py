@@ -141,7 +141,12 @@ METHODS: Final[tuple[Method, ...]] = (
         verb="pause",
         effect=True,
     ),
-    Method("resume", "Ends a pause and lifts a stopped connection.", verb="resume", effect=True),
+    Method(
+        "resume",
+        "Ends a pause, lifts a stopped connection, and lets a ScreenCast begin again that was ended from the desktop.",
+        verb="resume",
+        effect=True,
+    ),
     Method(
         "wait",
         "Answers when the daemon has reached a state.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -57,6 +57,7 @@ class FakeStore:
         self.notes: list[Note] = []
         self.settled: list[Settlement] = []
         self.error: StorageError | None = None
+        self.said: dict[str, str] = {}
         self.go_on = asyncio.Event()
         self.go_on.set()
 
@@ -75,11 +76,16 @@ class FakeStore:
         self.settled.append(settlement)
         self.log.append("settle")
 
+    async def last_texts(self) -> dict[str, str]:
+        if self.error is not None:
+            raise self.error
+        return dict(self.said)
+
 
 class House:
     """A delivery and everything around it, recorded in the order it happened."""
 
-    def __init__(self, store: Any = None) -> None:
+    def __init__(self, store: Any = None, clean: Callable[[Answer], Awaitable[Answer]] | None = None) -> None:
         self.log: list[str] = []
         self.clock = ManualClock()
         self.store = store or FakeStore(self.log)
@@ -103,6 +109,7 @@ class House:
             on_error=self.errors.append,
             unsent=self.unsent.append,
             forgotten=lambda _: self.forgotten,
+            clean=clean,
         )
 
     def publish(self, topic: str, body: dict[str, Any]) -> None:
@@ -121,8 +128,10 @@ class House:
 
 
 @asynccontextmanager
-async def delivering(store: Any = None) -> AsyncGenerator[House]:
-    house = House(store)
+async def delivering(
+    store: Any = None, clean: Callable[[Answer], Awaitable[Answer]] | None = None
+) -> AsyncGenerator[House]:
+    house = House(store, clean)
     task = asyncio.create_task(house.delivery.run())
     try:
         yield house

@@ -20,13 +20,18 @@ def save(folder: Path, name: str, canvas: Canvas) -> None:
     Image.frombytes("RGB", (shot.width, shot.height), shot.pixels, "raw", "BGRX").save(folder / name)
 
 
+def page() -> Canvas:
+    """A frame of more than one colour."""
+    return Canvas().fill((500, 280, 100, 20), 0x808080)
+
+
 def test_each_file_gets_its_verdict_and_the_reason(tmp_path: Path) -> None:
-    save(tmp_path, "1.png", Canvas())
-    save(tmp_path, "2.png", Canvas())
-    save(tmp_path, "3.png", Canvas().fill((60, 30, 9, 17), 0))
+    save(tmp_path, "1.png", page())
+    save(tmp_path, "2.png", page())
+    save(tmp_path, "3.png", page().fill((60, 30, 9, 17), 0))
     (tmp_path / "4.png").write_text("no picture")
-    save(tmp_path, "5.png", Canvas().write(20, 60, 40))
-    save(tmp_path, "6.png", Canvas().write(20, 60, 40).fill((400, 200, 8, 15), 0))
+    save(tmp_path, "5.png", page().write(20, 60, 40))
+    save(tmp_path, "6.png", page().write(20, 60, 40).fill((400, 200, 8, 15), 0))
     verdicts = list(judge_folder(tmp_path, GateSettings()))
     assert [(v.file, v.action, v.reason) for v in verdicts if v.action != "error"] == [
         ("1.png", "send", "first"),
@@ -41,10 +46,26 @@ def test_each_file_gets_its_verdict_and_the_reason(tmp_path: Path) -> None:
 
 
 def test_the_gate_can_be_tuned(tmp_path: Path) -> None:
-    save(tmp_path, "1.png", Canvas())
-    save(tmp_path, "2.png", Canvas().fill((60, 30, 9, 17), 0))
+    save(tmp_path, "1.png", page())
+    save(tmp_path, "2.png", page().fill((60, 30, 9, 17), 0))
     assert [v.action for v in judge_folder(tmp_path, GateSettings(min_tiles=1))] == ["send", "send"]
     assert [v.action for v in judge_folder(tmp_path, GateSettings(heartbeat_s=0.5))] == ["send", "same"]
+
+
+def test_a_picture_of_one_colour_is_not_sent_and_the_one_after_it_is_compared_with_what_was(tmp_path: Path) -> None:
+    for name, colour in (("1.png", 0), ("4.png", 0), ("5.png", 200)):
+        Image.new("RGB", (640, 400), (colour, colour, colour)).save(tmp_path / name)
+    save(tmp_path, "2.png", page())
+    save(tmp_path, "3.png", page().write(20, 60, 40))
+    save(tmp_path, "6.png", page().write(20, 60, 40))
+    assert [(v.file, v.action, v.reason) for v in judge_folder(tmp_path, GateSettings())] == [
+        ("1.png", "same", "uniform"),
+        ("2.png", "send", "first"),
+        ("3.png", "send", "changed"),
+        ("4.png", "same", "uniform"),
+        ("5.png", "same", "uniform"),
+        ("6.png", "same", "same"),
+    ]
 
 
 def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:

@@ -21,7 +21,9 @@ def test_wanted_monitors_are_those_of_the_settings_or_all() -> None:
     with pytest.raises(NoDisplayError, match=r"gone \(connected: LEFT\)"):
         wanted_sources(("gone",), (LEFT,))
     with pytest.raises(CaptureError, match=r"gone \(connected: LEFT\)"):
-        check_wanted(("gone", "LEFT"), (LEFT,))
+        check_wanted(("gone",), (LEFT,))
+    check_wanted(("gone", "LEFT"), (LEFT,))
+    check_wanted((), (LEFT,))
 
 
 def test_a_region_lies_on_one_monitor() -> None:

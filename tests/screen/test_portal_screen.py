@@ -19,7 +19,7 @@ from hudd.screen import portal as portal_module
 from hudd.screen.choose import open_screen
 from hudd.screen.pipewire import PROGRAM, pipeline
 from hudd.screen.portal import PortalScreen
-from hudd.screen.source import Stream
+from hudd.screen.source import CastEndedError, Stream
 from hudd.screen.told import Told
 from tests.fakes.screen import need
 
@@ -33,6 +33,9 @@ class Dialogue:
         self.streams = streams
         self.picture = picture
         self.ended = False
+        self.by_a_person = True
+        self.remembered = 0
+        self.waited_s: list[float] = []
         self.closed = 0
 
     def screenshot(self) -> bytes:
@@ -48,8 +51,13 @@ class Dialogue:
             raise CaptureError("No cast.")
         return os.open(os.devnull, os.O_RDONLY), self.streams
 
-    def cast_ended(self) -> bool:
+    def cast_ended(self, within_s: float = 0.0) -> bool:
+        self.waited_s.append(within_s)
         return self.ended
+
+    def remember_end(self) -> bool:
+        self.remembered += 1
+        return self.by_a_person
 
     def end_cast(self) -> None:
         self.closed += 1
@@ -150,6 +158,13 @@ def test_a_wanted_monitor_that_is_not_cast_is_named(fake_source: None) -> None:
     assert dialogue.closed == 1
 
 
+def test_where_one_of_two_wanted_monitors_was_unplugged_the_other_is_watched(fake_source: None) -> None:
+    dialogue = Dialogue(Stream(160, "DP-1", (0, 0, 160, 60)))
+    screen = PortalScreen(ScreenSettings(monitors=("DP-1", "DP-2")), dialogue, SystemClock())
+    assert [source.name for source in screen.sources()] == ["DP-1"]
+    screen.close()
+
+
 def test_what_was_told_from_a_thread_is_taken_once() -> None:
     told = Told()
     assert not told.take()
@@ -164,3 +179,61 @@ def test_what_was_told_from_a_thread_is_taken_once() -> None:
     told.close()
     told.close()
     told.tell()
+
+
+def test_what_a_person_ended_is_not_begun_again_and_no_screenshot_is_taken_instead(fake_source: None) -> None:
+    class Ended(Dialogue):
+        def cast(self, *, cursor: bool) -> tuple[int, Sequence[Stream]]:
+            if self.ended:
+                raise CastEndedError
+            return super().cast(cursor=cursor)
+
+    dialogue = Ended(Stream(160, "DP-1", (0, 0, 160, 60)), picture=(50, 40))
+    monitors = frozenset({Source("monitor", "DP-1", (0, 0, 160, 60))})
+    screen = PortalScreen(ScreenSettings(), dialogue, SystemClock(), lambda: monitors)
+    dialogue.ended = True
+    with pytest.raises(CastEndedError, match=r"ended from the desktop, .* Run `hudctl resume`"):
+        screen.sources()
+    screen.close()
+    assert dialogue.remembered == 1
+    for source in ("portal", "auto"):
+        environ = {"WAYLAND_DISPLAY": "none", "XDG_RUNTIME_DIR": "/nonexistent"}
+        with pytest.raises(CastEndedError):
+            open_screen(ScreenSettings(source=source), environ, portal=lambda: dialogue)
+
+
+def test_a_cast_that_ends_because_its_monitor_went_is_asked_for_again(fake_source: None) -> None:
+    """A desktop may end all of a ScreenCast when one of its monitors is unplugged."""
+    dialogue = Dialogue(Stream(160, "DP-1", (0, 0, 160, 60)))
+    monitors = [Source("monitor", "eDP-1", (0, 0, 160, 60)), Source("monitor", "DP-1", (160, 0, 160, 60))]
+    screen = PortalScreen(ScreenSettings(), dialogue, SystemClock(), lambda: frozenset(monitors))
+    monitors.pop()
+    dialogue.ended = True
+    with pytest.raises(NoDisplayError, match="hudd asks the portal for another one"):
+        screen.sources()
+    screen.close()
+    assert dialogue.remembered == 0
+
+
+def test_a_cast_that_the_portals_own_end_ended_is_asked_for_again(fake_source: None) -> None:
+    dialogue = Dialogue(Stream(160, "DP-1", (0, 0, 160, 60)))
+    dialogue.by_a_person = False
+    screen = PortalScreen(ScreenSettings(), dialogue, SystemClock())
+    dialogue.ended = True
+    with pytest.raises(NoDisplayError, match="hudd asks the portal for another one"):
+        screen.sources()
+    screen.close()
+
+
+def test_where_the_frames_end_first_the_word_of_it_is_waited_for(fake_source: None) -> None:
+    dialogue = Dialogue(Stream(160, "DP-1", (0, 0, 160, 60)))
+    screen = PortalScreen(ScreenSettings(), dialogue, SystemClock())
+    screen.sources()
+    screen._pipes["DP-1"][1].ended = True
+    with pytest.raises(NoDisplayError, match="The ScreenCast of DP-1 ended"):
+        screen.sources()
+    assert dialogue.waited_s == [0.0, 1.0]
+    dialogue.ended = True
+    with pytest.raises(CastEndedError):
+        screen.sources()
+    screen.close()

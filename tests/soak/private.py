@@ -1,8 +1,9 @@
 """Locks, pauses, sleeps and windows at random, while frames go out: what must not be seen is painted in a colour of its own.
 
 The service's end decodes every picture that it receives and looks for that colour, so nothing of the daemon's own words
-is believed. A lock or a pause shows its colour only after ``state/`` told that the daemon has read it, and takes it away
-before it ends; a window that is excluded has its colour from its first moment.
+is believed; each run begins with the colour shown while nothing forbids it, and then it must be seen. A lock or a pause
+shows its colour only after ``state/`` told that the daemon has read it, and takes it away before it ends; a window that
+is excluded has its colour from its first moment.
 """
 
 from __future__ import annotations
@@ -162,6 +163,7 @@ class Trial:
                 client = inner.enter_context(Client(timeout_s=20, runtime_dir=runtime))
                 states = States(runtime, lambda: (client.call("status")["sending"], self._desk.describe()))
                 inner.callback(states.close)
+                await asyncio.to_thread(self._control, client)
                 threads = [threading.Thread(target=self._snaps, args=(region,)) for region in REGIONS]
                 threads.append(threading.Thread(target=self._ticks))
                 for thread in threads:
@@ -177,6 +179,24 @@ class Trial:
                 self.report.pictures = self.service.pictures
                 await asyncio.to_thread(self._count, client)
         return self.report
+
+    def _control(self, client: Client) -> None:
+        """Show the colour while nothing forbids it: where it is not seen even then, to find none says nothing."""
+        self._desk.behind(shown=True)
+        self._snap_until(client, 1, seen=True)
+        self._desk.behind(shown=False)
+        # Automatic pictures that were on their way come before the answers of several snaps.
+        self._snap_until(client, 3, seen=False)
+        self.report.allowed, self.service.secrets = len(self.service.secrets), []
+
+    def _snap_until(self, client: Client, times: int, *, seen: bool) -> None:
+        """Until so many snaps in a row were received with the colour, or without it."""
+        until, done = time.monotonic() + READ_S, 0
+        while done < times:
+            assert time.monotonic() < until, f"the colour was {'not ' if seen else ''}received in {READ_S:g} s"
+            before = len(self.service.secrets)
+            client.snap()
+            done = done + 1 if (len(self.service.secrets) > before) == seen else 0
 
     def _progress(self, status: dict[str, Any]) -> None:
         frames, now = status["counters"]["frames"], time.monotonic()

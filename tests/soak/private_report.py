@@ -14,6 +14,7 @@ class Report:
     Attributes:
         with_secret: Pictures with something private that were taken, or still here, after the daemon had read the event.
         too_early: Those that left before: nobody had told the daemon yet.
+        allowed: Pictures with the colour that were received while nothing forbade it, before the run.
         close: Of each picture with something private, which event was near.
         delays_ms: By kind of event, from just before it until ``state/`` told it.
     """
@@ -24,6 +25,7 @@ class Report:
     pictures: int = 0
     with_secret: int = 0
     too_early: int = 0
+    allowed: int = 0
     snaps: int = 0
     refused: Counter[str] = field(default_factory=Counter[str])
     events: Counter[str] = field(default_factory=Counter[str])
@@ -85,6 +87,7 @@ def judge(report: Report) -> None:
         AssertionError: Otherwise.
     """
     assert report.with_secret == 0, f"{report.with_secret} pictures showed something private (seed {report.seed})"
+    assert report.allowed > 0, "what looks for the colour did not see it even while nothing forbade it"
     assert report.pictures >= report.frames // 20, f"only {report.pictures} pictures left in {report.frames} frames"
     assert report.snaps > 0
     assert sum(report.events.values()) >= report.frames // 100

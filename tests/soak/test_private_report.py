@@ -29,9 +29,16 @@ def test_only_what_left_before_an_event_was_read_is_forgiven(taken: float, left:
 
 
 def test_a_picture_that_is_not_forgiven_ends_the_run() -> None:
-    report = Report(1, masked=False, frames=100, pictures=50, snaps=5, too_early=3)
+    report = Report(1, masked=False, frames=100, pictures=50, snaps=5, too_early=3, allowed=1)
     report.events["window"] = 5
     judge(report)
     report.with_secret = 1
     with pytest.raises(AssertionError, match="1 pictures showed something private"):
+        judge(report)
+
+
+def test_a_run_in_which_the_colour_would_not_have_been_seen_proves_nothing() -> None:
+    report = Report(1, masked=False, frames=100, pictures=50, snaps=5)
+    report.events["window"] = 5
+    with pytest.raises(AssertionError, match="did not see it even while nothing forbade it"):
         judge(report)
