@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Self
 
+from hudctl.errors import StateError
 from hudctl.feed_core import Cursor
 from hudctl.feed_link import FeedLink, OnDelta, OnOther
 from hudd.wire.messages import Note
@@ -48,6 +50,8 @@ class AsyncFeed:
             also=also,
             on_other=on_other,
         )
+        self._woken = asyncio.Event()
+        self._watch = contextlib.ExitStack()
 
     @property
     def cursor(self) -> Cursor | None:
@@ -63,43 +67,51 @@ class AsyncFeed:
         """The next note. Put ``asyncio.timeout`` around it to wait for less than ever.
 
         Raises:
+            StateError: The feed was closed, before or meanwhile.
             HudctlError: The daemon speaks another protocol, or refused for good, or the cursor cannot be kept.
         """
-        while True:
+        note = await self._next()
+        if note is None:
+            raise StateError("The feed was closed.")
+        return note
+
+    async def _next(self) -> Note | None:
+        """The next note; None once the feed is closed."""
+        while not self._link.closed:
             note = self._link.step()
             if note is not None:
                 return note
             await self._wait(self._link.wait_s())
+        return None
 
     async def _wait(self, due_s: float | None) -> None:
         loop = asyncio.get_running_loop()
-        woken = asyncio.Event()
-        descriptors = self._link.descriptors
-        for descriptor in descriptors:
-            loop.add_reader(descriptor, woken.set)
-        # No asyncio.timeout: in a task that survived a cancellation it ends in CancelledError on Python 3.11.2.
-        due = None if due_s is None else loop.call_later(due_s, woken.set)
-        try:
+        self._woken = woken = asyncio.Event()
+        with contextlib.ExitStack() as self._watch:
+            for descriptor in self._link.descriptors:
+                loop.add_reader(descriptor, woken.set)
+                self._watch.callback(loop.remove_reader, descriptor)
+            if due_s is not None:
+                # No asyncio.timeout: in a task that survived a cancellation it ends in CancelledError on Python 3.11.2.
+                self._watch.callback(loop.call_later(due_s, woken.set).cancel)
             # The descriptors tell edges: what came before they were watched shows only when asked for.
             if not self._link.readable():
                 await woken.wait()
-        finally:
-            if due is not None:
-                due.cancel()
-            for descriptor in descriptors:
-                loop.remove_reader(descriptor)
 
     def close(self) -> None:
-        """Close the sockets; iteration ends. Safe to call twice."""
+        """Close the sockets; iteration ends, also one that waits. Safe to call twice."""
+        self._watch.close()  # before the sockets: the numbers of their descriptors may be another's at once
+        self._woken.set()
         self._link.close()
 
     def __aiter__(self) -> AsyncIterator[Note]:
         return self
 
     async def __anext__(self) -> Note:
-        if self._link.closed:
+        note = await self._next()
+        if note is None:
             raise StopAsyncIteration
-        return await self.get()
+        return note
 
     async def __aenter__(self) -> Self:
         return self

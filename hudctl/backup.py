@@ -5,20 +5,26 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from hudctl.client import Client
-from hudctl.errors import StorageError
+from hudctl.errors import StorageError, UsageError
 from hudctl.words import line, mapping
+from hudd.wire import own_files
+from hudd.wire.endpoints import EndpointError, runtime_dir, state_dir
 
 
 def back_up(client: Client, path: Path) -> dict[str, Any]:
     """Have the daemon write the copy; where it cannot, beside its journal, from where it is moved to its place.
 
     Raises:
+        UsageError: It is a file of hudd's own, or something else than a backup is there.
         StorageError: It cannot be written.
     """
+    # As the daemon does, which may not see everything that is to be seen from here.
+    refuse(own_problem(path) or own_files.no_backup(path))
     try:
         return client.backup(path)
     except StorageError as error:
@@ -36,6 +42,28 @@ def back_up(client: Client, path: Path) -> dict[str, Any]:
     finally:
         beside.unlink(missing_ok=True)
     return {**body, "path": str(path)}
+
+
+def own_problem(path: Path) -> tuple[str, str] | None:
+    """Why a path belongs to hudd, as far as the environment tells."""
+    return own_files.own(path, state=_told(state_dir), runtime=_told(runtime_dir))
+
+
+def _told(folder: Callable[[Mapping[str, str]], Path]) -> Path | None:
+    try:
+        return folder(os.environ)
+    except EndpointError:
+        return None  # hudd does not run there, either
+
+
+def refuse(problem: tuple[str, str] | None) -> None:
+    """Raise what stands against writing, if anything does.
+
+    Raises:
+        UsageError: With cause and remedy.
+    """
+    if problem is not None:
+        raise UsageError(problem[0], hint=problem[1])
 
 
 def _move(source: Path, target: Path) -> None:

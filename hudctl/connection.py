@@ -132,6 +132,11 @@ class Endpoints:
         """Whether systemd listens at the command socket, so that connecting to it starts the daemon."""
         return self._far is None and self.control.with_name(ON_DEMAND).is_symlink()
 
+    @property
+    def runs(self) -> bool:
+        """Whether a daemon of this machine runs; nobody else ever listens at the note socket. Starts none."""
+        return _reason(self.notes) == 0
+
     def disconnect_control(self, made: zmq.Socket[bytes]) -> None:
         """Undo `connect_control` on a local socket that connects once only."""
         made.disconnect(f"ipc://{self.control}")
@@ -151,7 +156,7 @@ class Endpoints:
             return
         self._check_folder()
         asked = self.control
-        if self.on_demand and _reason(self.notes) != 0:
+        if self.on_demand and not self.runs:
             if self._may_start:
                 self._start()
             asked = self.notes
@@ -177,7 +182,7 @@ class Endpoints:
             if first.connect_ex(os.fspath(self.control)) != 0:
                 return
             end = time.monotonic() + STARTED_S
-            while time.monotonic() < end and _reason(self.notes) != 0:
+            while time.monotonic() < end and not self.runs:
                 time.sleep(LOOK_S)
 
 

@@ -119,7 +119,7 @@ class Feed:
         self._ring.send(b".")
 
     def close(self) -> None:
-        """Close the sockets; iteration ends. Safe to call twice."""
+        """Close the sockets; iteration ends. Safe to call twice. In another thread than the reader's use ``stop``."""
         self._stopped = True
         self._link.close()
         self._bell.close()

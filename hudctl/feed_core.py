@@ -225,6 +225,7 @@ class FeedCore:
             self._outstanding = None
             self._must_ask = True
         self._not_before = now
+        self._backoff_s = BACKOFF_FIRST_S
         self._on_heads(stream, heads)
 
     def _on_heads(self, stream: str, heads: Mapping[str, int]) -> None:

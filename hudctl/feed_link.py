@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, cast
@@ -25,6 +26,18 @@ RECONNECT_MAX_MS: Final = 2000
 
 BATCH: Final = 256
 """Frames taken in one go, so that pages are asked for in between."""
+
+STOPPED_S: Final = 5.0
+"""So long after a daemon ended the command connections because it stops, its note socket is gone, too."""
+
+_CONTROL_EVENTS: Final = (
+    zmq.EVENT_CONNECTED
+    | zmq.EVENT_CLOSED
+    | zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
 
 PASSING: Final = frozenset({"E_BUSY", "E_DEADLINE", "E_STATE", "E_STORAGE"})
 """Refusals of a page that may pass (a daemon that stops, a full disk); it is asked for again, with back-off."""
@@ -91,9 +104,12 @@ class FeedLink:
         self._welcome = f"welcome/{new_token()}/"
         self._commanded = ""
         self._on_demand = self._endpoints.on_demand
+        # When a connection may be made again; None while there is one, or it comes back by itself.
+        self._again_at: float | None = 0.0 if self._on_demand else None
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._notes = self._socket(zmq.SUB)
         self._control = self._socket(zmq.DEALER)
+        self._monitor = self._control.get_monitor_socket(_CONTROL_EVENTS) if self._on_demand else None
         self._connect()
 
     def _connect(self) -> None:
@@ -115,9 +131,9 @@ class FeedLink:
         return self._context.closed
 
     @property
-    def sockets(self) -> tuple[zmq.Socket[bytes], zmq.Socket[bytes]]:
+    def sockets(self) -> tuple[zmq.Socket[bytes], ...]:
         """What to wait for."""
-        return self._notes, self._control
+        return self._notes, self._control, *(() if self._monitor is None else (self._monitor,))
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -161,6 +177,7 @@ class FeedLink:
         """
         self.keep()
         if not self._core.notes:
+            self._take_events()
             self._take_frames()
             self._take_replies()
             self._greet()
@@ -217,13 +234,27 @@ class FeedLink:
 
     def _connect_control(self, instance: str) -> None:
         """Where systemd starts the daemon on demand, connect to one that is known to run."""
-        if not self._on_demand or instance == self._commanded:
-            return
-        if self._commanded:
-            with contextlib.suppress(zmq.ZMQError):  # that connection ended with its daemon
-                self._endpoints.disconnect_control(self._control)
-        self._commanded = instance
+        if self._on_demand and instance != self._commanded:
+            self._commanded = instance
+            if self._again_at is not None:
+                self._connect_control_anew()
+
+    def _connect_control_anew(self) -> None:
+        with contextlib.suppress(zmq.ZMQError):  # there was none yet, or it ended when it stood
+            self._endpoints.disconnect_control(self._control)
+        self._again_at = None
         self._endpoints.connect_control(self._control)
+
+    def _take_events(self) -> None:
+        """Learn that the connection ended which does not come back by itself, and when it may be made again."""
+        while self._monitor is not None and self._monitor.poll(0):
+            event = struct.unpack_from("=h", self._monitor.recv_multipart()[0])[0]
+            self._again_at = None if event == zmq.EVENT_CONNECTED else time.monotonic() + STOPPED_S
+
+    def _restore_control(self) -> None:
+        """A daemon that runs ended the connection because others waited: come again, now that something is wanted."""
+        if self._again_at is not None and time.monotonic() >= self._again_at and self._endpoints.runs:
+            self._connect_control_anew()
 
     def _greet(self) -> None:
         """Say hello to each daemon once. Nothing depends on the answer, so it is not waited for."""
@@ -233,13 +264,15 @@ class FeedLink:
 
     def _send(self, ask: Ask) -> None:
         if not self._request(ask.number, "notes.since", ask.params()):
-            self._core.on_failure(ask.number, time.monotonic())
+            now = time.monotonic()
+            self._core.on_failure(ask.number, now, 0.0 if self._again_at is None else self._again_at - now)
 
     def _request(self, request_id: int | str, method: str, params: Mapping[str, Any]) -> bool:
         try:
             body = encode_request(request_id, method, self._clock.stamp(params, ASK_TIMEOUT_S))
             self._control.send_multipart([b"", body], zmq.NOBLOCK)
         except zmq.Again:
+            self._restore_control()
             return False
         return True
 

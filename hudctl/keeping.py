@@ -6,16 +6,17 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from hudctl import render, times
-from hudctl.backup import back_up
+from hudctl.backup import back_up, own_problem, refuse
 from hudctl.client import Client
 from hudctl.console import now_local, print_json
 from hudctl.errors import StorageError, UsageError
-from hudd.wire import table
-from hudd.wire.messages import Note
+from hudd.wire import own_files, table
+from hudd.wire.messages import Note, parse_time
 
 SCHEMA: Final = 1
 
@@ -41,11 +42,9 @@ def forget(arguments: argparse.Namespace) -> int:
         raise UsageError("--last excludes --since and --until.")
     if arguments.seq is not None and (arguments.last or arguments.since or arguments.until):
         raise UsageError("--seq excludes a range of time.")
-    now = now_local()
-    since, until = times.parse_range(arguments.since, arguments.until, now=now)
-    if arguments.last:
-        since = now.timestamp() - times.parse_duration(arguments.last)
+    _reach(arguments, now_local())  # a mistake is told before a daemon is asked
     with Client(timeout_s=arguments.timeout) as client:
+        since, until = _reach(arguments, _now_there(client))
         body = client.forget(since=since, until=until, seq=arguments.seq)
     if arguments.json:
         print_json(body)
@@ -56,6 +55,21 @@ def forget(arguments: argparse.Namespace) -> int:
     if body["copies"]:
         print(f"hudctl: Not reached, delete by hand: {', '.join(body['copies'])}", file=sys.stderr)
     return table.EXIT_OK
+
+
+def _reach(arguments: argparse.Namespace, now: datetime) -> tuple[float | None, float | None]:
+    since, until = times.parse_range(arguments.since, arguments.until, now=now)
+    if arguments.last:
+        since = now.timestamp() - times.parse_duration(arguments.last)
+    return since, until
+
+
+def _now_there(client: Client) -> datetime:
+    """The present by the clock that the notes go by: the daemon may be on another machine."""
+    try:
+        return datetime.fromtimestamp(parse_time(client.hello().get("time")), UTC).astimezone()
+    except ValueError:
+        return now_local()  # an older daemon tells no time
 
 
 def prune(arguments: argparse.Namespace) -> int:
@@ -109,6 +123,7 @@ def export(arguments: argparse.Namespace) -> int:
             sys.stdout.flush()
             return table.EXIT_OK
         path = Path(arguments.output).absolute()
+        refuse(own_problem(path) or own_files.no_export(path))
         size = _write(path, pieces)
     if arguments.json:
         print_json({"schema": SCHEMA, "path": str(path), "bytes": size, "notes": count})

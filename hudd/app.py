@@ -167,6 +167,7 @@ class Daemon:
         await house.conversation.drain(DRAIN_S)
         await _end([talk])
         await house.delivery.drain()
+        house.notes.turn_away()
         await house.server.close(drain_s=0.2)
         if house.remote is not None:
             await house.remote.close(drain_s=0.2)

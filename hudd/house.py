@@ -64,7 +64,7 @@ from hudd.policy.facts import Facts
 from hudd.realtime.models import Models
 from hudd.realtime.prompt import WindowHistory
 from hudd.realtime.router import given_up
-from hudd.redaction import redactor, scrubbed
+from hudd.redaction import redactor, scrubbed_aside
 from hudd.refit import Refit
 from hudd.relays import Relays
 from hudd.reports import Reports
@@ -73,7 +73,7 @@ from hudd.service.logs import Log
 from hudd.service.memory import trim_memory
 from hudd.service.notify import Notifier
 from hudd.service.wakes import tells_of_jumps
-from hudd.wire.endpoints import control_socket, notes_socket
+from hudd.wire.endpoints import control_socket, notes_socket, runtime_dir
 from hudd.wire.ids import new_ulid
 from hudd.wire.remote_keys import KeyFolder
 
@@ -261,14 +261,14 @@ class House:
             clock=self.clock,
             on_state=self.announcer.state,
         )
-        refused: set[str] = set()
+        self.refused: set[str] = set()
         token = state_dir(self.environ) / "portal-token"
         self.eyes = Eyes(
             open_screen=lambda: open_screen(
                 self.settings.screen,
                 self.environ,
                 self.clock,
-                portal=lambda: DesktopPortal(self.environ, token, self.clock, refused=refused),
+                portal=lambda: DesktopPortal(self.environ, token, self.clock, refused=self.refused),
             ),
             pixels=self.pixels,
             gate=settings.gate,
@@ -306,6 +306,7 @@ class House:
             renew=self.relays.renew,
             on_state=self.announcer.state,
             on_error=self.announcer.error,
+            runtime=runtime_dir(self.environ),
             clock=self.clock,
         )
         self.delivery = Delivery(
@@ -320,6 +321,7 @@ class House:
             unsent=self.capture.unsent,
             on_error=self.announcer.error,
             forgotten=self.keeping.is_forgotten,
+            clean=lambda answer: scrubbed_aside(answer, self.settings),
         )
         self.engine = (
             EngineProcess(engine_arguments(self.settings), on_started=lambda _: self.conversation.rearm())
@@ -340,7 +342,7 @@ class House:
             reserve=self.spending.reserve,
             on_sent=self.relays.sent,
             on_delta=self.relays.delta,
-            on_answer=lambda answer: self.delivery.put(scrubbed(answer, self.settings)),
+            on_answer=self.delivery.put,
             on_error=lambda error: self.announcer.error(error, self.conversation.status().session_id),
             on_state=self.relays.connection_changed,
             retake=self.capture.retake,

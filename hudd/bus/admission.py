@@ -237,10 +237,11 @@ class Admission:
             return False
         return end_connection(descriptor, self._batches.keys())
 
-    def close(self) -> None:
-        """Stop letting in, and remove the file if it is still ours. Before the ZeroMQ socket is closed."""
+    def turn_away(self) -> None:
+        """Let nobody in any more, and remove the file if it is still ours; who is in stays. Safe to call twice."""
+        if self._listener.fileno() < 0:
+            return
         self._unwatch()
-        self._loop.remove_reader(self._events)
         if self._later is not None:
             self._later.cancel()
         if self._inherited is not None:
@@ -250,13 +251,19 @@ class Admission:
                 if self._path.lstat().st_ino == self._inode:
                     self._path.unlink()
         self._listener.close()
+
+    def close(self) -> None:
+        """Turn away, and stop counting. Before the ZeroMQ socket is closed."""
+        self.turn_away()
+        self._loop.remove_reader(self._events)
         self._socket.disable_monitor()
         self._monitor.close(linger=0)
 
     # Letting in --------------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        self._loop.add_reader(self._listener, self._let_in)
+        if self._listener.fileno() >= 0:  # else all are turned away
+            self._loop.add_reader(self._listener, self._let_in)
 
     def _unwatch(self) -> None:
         if self._listener.fileno() >= 0:

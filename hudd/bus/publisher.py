@@ -161,6 +161,14 @@ class Publisher:
         """Whether more subscribers wait to be let in."""
         return self._socket is not None and self._socket.full
 
+    def turn_away(self) -> None:
+        """Let no new subscriber in; those who are in hear the rest.
+
+        One that still came would ask for what it missed at a command socket that is systemd's again, and start hudd.
+        """
+        if self._socket is not None:
+            self._socket.turn_away()
+
     async def close(self) -> None:
         """Stop the heartbeat, close the socket and remove its file. Safe to call twice."""
         self._stop_beat()

@@ -216,6 +216,11 @@ class LoopSocket:
             self._look_again()
         return True
 
+    def turn_away(self) -> None:
+        """Stop listening at a local path and remove its file; who is in stays."""
+        if self._admission is not None:
+            self._admission.turn_away()
+
     def close(self, linger_ms: int = LINGER_MS) -> None:
         """Stop listening and remove the socket file, if it is still ours. Safe to call twice."""
         if self._socket.closed:

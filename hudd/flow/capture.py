@@ -102,11 +102,12 @@ class Capture:
         state, sentence = self._state.state, self._state.sentence
         if state == "watching" and not any(self._demand.wants(w.source) for w in self._eyes.watchers):
             state, sentence = "unwatched", UNWATCHED
+        missing = self._eyes.missing(self._settings.monitors)
         return replace(
             self._state,
             state=state,
             sentence=sentence,
-            degraded=" ".join(part for part in (self._state.degraded, self._eyes.missing()) if part),
+            degraded=" ".join(part for part in (self._state.degraded, missing) if part),
             sources=tuple(SourceFacts(w.source, w.reason, w.looked_at, w.whole_only) for w in self._eyes.watchers),
             last_frame_at=self._last_frame_at,
         )
@@ -162,14 +163,16 @@ class Capture:
 
     # Asked for by a person
 
-    async def snap(self, monitor: str | Target | None, snap_id: str) -> Question:
+    async def snap(self, monitor: str | Target | None, snap_id: str, begun: Callable[[], object] = bool) -> Question:
         """Grab and encode now, whatever the gate thinks.
 
         Two snaps of one source before its grab share one question: the second gets the first one's, whose id differs.
+        Cancelling drops a grab that has not begun, unless others wait for it.
 
         Args:
             monitor: Name of a source, or a region or window; None for the first.
             snap_id: Becomes the question's id.
+            begun: Called, in the capture thread, when the picture is about to be taken.
 
         Raises:
             NoDisplayError: There is no display now.
@@ -184,11 +187,12 @@ class Capture:
         if self._eyes.take_damage():
             self._soil()  # to find the source, events were read that the loop waits for
         try:
-            return await self._grabs.share(f"{source.name} {source.rect}", snap_id, lambda one: self._take(source, one))
+            place = f"{source.name} {source.rect}"
+            return await self._grabs.share(place, snap_id, lambda grab: self._take(source, grab), begun)
         except CaptureError:
             if self._eyes.opened == opened:
                 raise
-        return await self.snap(monitor, snap_id)  # another screen was opened meanwhile
+        return await self.snap(monitor, snap_id, begun)  # another screen was opened meanwhile
 
     async def retake(self, question: Question) -> Question:
         """The same question with fresh pictures of its sources, for a snap whose answer was lost on the way.
@@ -197,8 +201,7 @@ class Capture:
             CaptureError: A source is gone, or the grab failed.
             WithheldError: A fact forbids it now.
         """
-        reasons = self._facts.withheld()
-        if reasons:
+        if reasons := self._facts.withheld():
             raise WithheldError(reasons)
         # Parts of the picture are chosen anew.
         return replace(question, pictures=(await self.snap(Target.of(question.source), question.id)).pictures)
@@ -213,15 +216,14 @@ class Capture:
     async def _grab(self, source: Source, ignored: tuple[Rect, ...], grab: Grab | None = None) -> Look:
         """Look at a source, unless something forbids it or a fact changes before the grab is over."""
         automatic, epoch = grab is None, self._facts.epoch
-        reasons = self._facts.withheld(automatic=automatic)
-        if reasons:
+        if reasons := self._facts.withheld(automatic=automatic):
             raise WithheldError(reasons)
 
         def begin() -> None:
             if self._facts.epoch != epoch:  # it waited its turn in the capture thread
                 raise WithheldError((FACTS_CHANGED,))
             if grab is not None:
-                grab.begun = True  # from now on, a later snap wants a later picture
+                grab.begin()
 
         try:
             look = await self._eyes.look(source, epoch=epoch, ignored=ignored, before_grab=begin)
@@ -233,8 +235,7 @@ class Capture:
         return look
 
     def _check(self, epoch: int, *, automatic: bool) -> None:
-        reasons = self._facts.withheld(epoch, automatic=automatic)
-        if reasons:
+        if reasons := self._facts.withheld(epoch, automatic=automatic):
             self._counters.discarded += 1
             raise WithheldError(reasons)
 
@@ -274,8 +275,8 @@ class Capture:
             self._eyes.watcher(source)
         names = ", ".join(source.name for source in sources)
         log.info("watching %s by %s%s", names, status.backend, ", told of changes" if status.damage else "")
-        if status.degraded:
-            log.warning("%s", status.degraded)
+        if lacks := self.facts().degraded:
+            log.warning("%s", lacks)
         self._on_state()
 
     async def _shut(self) -> None:

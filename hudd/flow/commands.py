@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar, cast
 
 from hudd.clock import Clock
-from hudd.errors import CommandError, HuddError, StorageError, WithheldError
+from hudd.errors import CommandError, StorageError
+from hudd.flow import snaps
 from hudd.flow.costs import KEYS
 from hudd.flow.ranges import as_sentence, time_range
-from hudd.flow.targets import snap_target
+from hudd.flow.turns import Turns
 from hudd.flow.waiters import Waiters
-from hudd.model import Question, Target
-from hudd.policy.facts import Facts, code_for
+from hudd.model import Question
+from hudd.notes.records import SHORT_PAGE
+from hudd.policy.facts import Facts
 from hudd.wire.codec import WrittenJson
 from hudd.wire.installation import Installation
 from hudd.wire.messages import Note, iso_time
@@ -25,6 +28,9 @@ log = logging.getLogger("hudd.commands")
 
 LONGEST_PAUSE_S: Final = 1e10
 """Three centuries; beyond the calendar, an end could not be told any more."""
+USUAL: Final[Mapping[str, int]] = {"notes.since": REPLAY_PAGE, "notes.search": 50, "errors": 50}
+"""How many are meant where no limit is told; no more than ``SHORT_PAGE`` are read beside what is longer."""
+LONG: Final = ("notes.export", "cost")
 T = TypeVar("T")
 
 
@@ -33,6 +39,10 @@ class Request(Protocol):
 
     @property
     def params(self) -> Mapping[str, Any]: ...
+    @property
+    def peer(self) -> str:
+        """Name of the connection."""
+        ...
 
 
 Handler = Callable[[Request], Awaitable[dict[str, Any]]]
@@ -90,10 +100,9 @@ class CostReporter(Protocol):
     ) -> Awaitable[dict[str, Any]]: ...
 
 
-class Eyes(Protocol):
+class Eyes(snaps.Eyes, Protocol):
     """What the commands need of the capture stage."""
 
-    async def snap(self, monitor: str | Target | None, snap_id: str) -> Question: ...
     def watch_client(self, pid: int, window: int) -> None: ...
 
 
@@ -156,9 +165,7 @@ class Commands:
         self._identity = identity
         self._store = store
         self._eyes = eyes
-        self._put = put
-        self._nudge = nudge
-        self._waiters = waiters
+        self._snaps = snaps.Snaps(eyes=eyes, put=put, nudge=nudge, waiters=waiters, facts=facts)
         self._facts = facts
         self._pause_changed = pause_changed
         self._rearm = rearm
@@ -172,10 +179,11 @@ class Commands:
         self._clock = clock
         self._tasks: set[asyncio.Task[Any]] = set()
         self._pausing = 0
+        self._turns = defaultdict[str, Turns](lambda: Turns(clock))
 
     def handlers(self) -> dict[str, Handler]:
         """Method name → function; a test checks it against the table."""
-        return {
+        found: dict[str, Handler] = {
             "hello": self.hello,
             "status": self.status,
             "snap": self.snap,
@@ -189,6 +197,18 @@ class Commands:
             "config": self.config,
             **self._more,
         }
+        return found | {name: self._in_turn(name, found[name]) for name in (*USUAL, *LONG) if name in found}
+
+    def _in_turn(self, method: str, handler: Handler) -> Handler:
+        """Connections take turns at what the journal reads one after the other."""
+
+        async def answer(request: Request) -> dict[str, Any]:
+            short = method in USUAL and int(request.params.get("limit") or USUAL[method]) <= SHORT_PAGE
+            lane = "grep" if request.params.get("grep") else "short" if short else method
+            async with self._turns[lane].of(request.peer):
+                return await handler(request)
+
+        return answer
 
     async def hello(self, request: Request) -> dict[str, Any]:
         """Who we are; a streaming client's window is ignored by the gate from now on."""
@@ -226,19 +246,7 @@ class Commands:
 
     async def snap(self, request: Request) -> dict[str, Any]:
         """Take a picture now; the reply is the committed note."""
-        snap_id = str(request.params["snap_id"])
-        _, new = self._waiters.begin(snap_id)
-        if new:
-            try:
-                target = snap_target(request.params)
-            except CommandError as error:
-                self._waiters.end(snap_id, error)
-            else:
-                self._start(self._start_snap(snap_id, target))
-        outcome = await self._waiters.wait(snap_id)
-        if isinstance(outcome, CommandError):
-            raise outcome
-        return outcome
+        return await self._snaps.snap(request)
 
     def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Do something to its end, even when the client that asked leaves or its deadline passes."""
@@ -246,29 +254,6 @@ class Commands:
         self._tasks.add(task)  # the loop keeps only weak references to tasks
         task.add_done_callback(self._tasks.discard)
         return task
-
-    async def _start_snap(self, snap_id: str, monitor: str | Target | None) -> None:
-        """Grab and ask. A client that leaves cancels nothing: the note is written all the same."""
-        reasons = self._facts.withheld()
-        if reasons:
-            self._waiters.end(snap_id, self._withheld(reasons))
-            return
-        try:
-            question = await self._eyes.snap(monitor, snap_id)
-            if question.id == snap_id:
-                self._put(question)
-                self._nudge()
-            else:
-                self._waiters.join(snap_id, question.id)
-        except CommandError as error:
-            self._waiters.end(snap_id, error)
-        except WithheldError as error:
-            self._waiters.end(snap_id, self._withheld(error.reasons))
-        except HuddError as error:
-            self._waiters.end(snap_id, CommandError(error.wire_code, error.message, hint=error.hint))
-        except BaseException:
-            self._waiters.end(snap_id, CommandError("E_INTERNAL", "The snap failed inside hudd; the log has it."))
-            raise
 
     async def pause(self, request: Request) -> dict[str, Any]:
         """Committed first, then in force, then answered."""
@@ -383,10 +368,6 @@ class Commands:
         """Every setting, its value and where it came from."""
         del request
         return self._settings()
-
-    def _withheld(self, reasons: tuple[str, ...]) -> CommandError:
-        cause, remedy = self._facts.explain(reasons)
-        return CommandError(code_for(reasons), cause, hint=remedy)
 
 
 def _protocol_range(value: Any) -> tuple[int, int]:

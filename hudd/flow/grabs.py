@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from hudd.errors import HuddError, WithheldError
+from hudd.errors import WithheldError
 from hudd.model import Question
 from hudd.policy.facts import FACTS_CHANGED
 
@@ -17,46 +17,84 @@ GRABS: Final = 5
 
 @dataclass(slots=True)
 class Grab:
-    """A snap that was asked for; others of the same source share it until its grab has begun."""
+    """A grab that was asked for; others of the same source share it until it has begun.
 
-    question_id: str
-    begun: bool = False
-    future: asyncio.Future[Question] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    Attributes:
+        wanted_by: The ids of those who wait for it.
+        question_id: The id of its question: that of the first who still waits for it.
+        has_begun: Whether a later snap wants a later picture.
+    """
+
+    wanted_by: list[str] = field(default_factory=list[str])
+    question_id: str = ""
+    has_begun: bool = False
+    told: list[Callable[[], object]] = field(default_factory=list[Callable[[], object]])
+
+    def begin(self) -> None:
+        """From now on it is made whoever leaves, and nobody joins. Any thread."""
+        self.has_begun = True
+        for tell in self.told:
+            tell()
+
+    def join(self, question_id: str, begun: Callable[[], object]) -> None:
+        """One more waits for it."""
+        self.wanted_by.append(question_id)
+        self.told.append(begun)
+        self.question_id = self.wanted_by[0]
+
+    def leave(self, question_id: str) -> None:
+        """One waits no more."""
+        self.wanted_by.remove(question_id)
+        if self.wanted_by:
+            self.question_id = self.wanted_by[0]
 
 
 class Grabs:
     """The grabs under way, at most one open to others per source."""
 
     def __init__(self) -> None:
-        self._grabs: dict[str, Grab] = {}
+        self._open: dict[str, tuple[Grab, asyncio.Task[Question]]] = {}
 
-    async def share(self, source_name: str, question_id: str, take: Callable[[Grab], Awaitable[Question]]) -> Question:
+    async def share(
+        self,
+        source_name: str,
+        question_id: str,
+        take: Callable[[Grab], Awaitable[Question]],
+        begun: Callable[[], object] = bool,
+    ) -> Question:
         """Join the source's grab that has not begun, or take one.
 
-        Cancelling one who joined leaves the grab to the others; cancelling the first cancels those who joined.
+        Cancelling leaves the grab to the others; one that nobody wants any more and that has not begun is dropped.
+
+        Args:
+            source_name: What is looked at.
+            question_id: Names the question, unless another one waits for the same grab already.
+            take: Makes the question; calls ``begin`` of its grab right before the picture is taken.
+            begun: Called then, from any thread.
 
         Raises:
             HuddError: What ``take`` raised; everybody who joined gets it. That only a fact changed meanwhile is raised
                 when it happened ``GRABS`` times.
         """
-        waiting = self._grabs.get(source_name)
-        if waiting is not None and not waiting.begun:
-            return await asyncio.shield(waiting.future)
-        grab = self._grabs[source_name] = Grab(question_id)
+        grab, task = self._open.get(source_name) or (None, None)
+        if grab is None or task is None or grab.has_begun or task.done():
+            grab = Grab()
+            task = asyncio.create_task(_take(take, grab))
+            self._open[source_name] = grab, task
+            task.add_done_callback(lambda ended: self._close(source_name, ended))
+        grab.join(question_id, begun)
         try:
-            question = await _take(take, grab)
-        except HuddError as error:
-            grab.future.set_exception(error)
-            grab.future.exception()  # seen: it is raised here as well
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            grab.leave(question_id)
+            if not grab.wanted_by and not grab.has_begun:
+                task.cancel()
+                self._close(source_name, task)
             raise
-        except BaseException:
-            grab.future.cancel()
-            raise
-        finally:
-            if self._grabs.get(source_name) is grab:
-                del self._grabs[source_name]
-        grab.future.set_result(question)
-        return question
+
+    def _close(self, source_name: str, task: asyncio.Task[Question]) -> None:
+        if source_name in self._open and self._open[source_name][1] is task:
+            del self._open[source_name]
 
 
 async def _take(take: Callable[[Grab], Awaitable[Question]], grab: Grab) -> Question:

@@ -20,6 +20,7 @@ from hudd.flow.waiting import wait_for_any
 from hudd.model import UpstreamError
 from hudd.notes.keeping import Emptied, PrunePlan, Span
 from hudd.policy.facts import Facts
+from hudd.wire import own_files
 from hudd.wire.messages import Note, iso_time
 from hudd.wire.table import REPLAY_PAGE
 
@@ -90,6 +91,7 @@ class Keeping:
         renew: Ends the session with the service and begins another one, because it knows what was said.
         on_state: Called when the status changed.
         on_error: Told what goes wrong.
+        runtime: The folder of the sockets, where no backup goes.
         clock: For ages and pauses between tries.
 
     Attributes:
@@ -107,6 +109,7 @@ class Keeping:
         renew: Callable[[], None],
         on_state: Callable[[], None],
         on_error: Callable[[UpstreamError], None],
+        runtime: Path,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -117,6 +120,7 @@ class Keeping:
         self._renew = renew
         self._on_state = on_state
         self._on_error = on_error
+        self._runtime = runtime
         self._clock = clock
         self.damaged = asyncio.Event()
         self._failed = asyncio.Event()
@@ -210,6 +214,8 @@ class Keeping:
         path = Path(str(request.params["path"]))
         if not path.is_absolute() or "\0" in str(path):
             raise CommandError("E_ARGS", "path must be absolute: hudd runs in another folder than you.")
+        if (problem := own_files.own(path, runtime=self._runtime)) is not None:
+            raise CommandError("E_ARGS", problem[0], hint=problem[1])
         size = await self._to_its_end(self._store.back_up(path))
         log.info("backed up to %s, %d bytes", path, size)
         return {"schema": 1, "path": str(path), "bytes": size}
@@ -222,10 +228,7 @@ class Keeping:
             raise CommandError("E_ARGS", "Say what to forget: since, until or seq.")
         if seq is not None and (since is not None or until is not None):
             raise CommandError("E_ARGS", "seq excludes since and until.")
-        now = self._clock.wall()
-        # What is captured from now on was not meant.
-        span = Span(seq=int(seq)) if seq is not None else Span(since, now if until is None else min(until, now))
-        return await self._to_its_end(self._forget(span))
+        return await self._to_its_end(self._forget(Span(since, until, None if seq is None else int(seq))))
 
     async def _forget(self, span: Span) -> dict[str, Any]:
         emptied = await self._empty(span)
@@ -244,7 +247,10 @@ class Keeping:
     async def _empty(self, span: Span) -> Emptied:
         """From the first moment on no picture leaves that was taken before, and no answer to one is kept."""
         if span.seq is None:
-            self._spans.append((self._clock.monotonic(), span))
+            # Every note that is there is meant, also where a clock was set back since; no picture of from now on is.
+            now = self._clock.wall()
+            until = now if span.until is None else min(span.until, now)
+            self._spans.append((self._clock.monotonic(), Span(span.since, until)))
         self._forgetting += 1
         self._facts.set("forgetting", True)
         try:

@@ -79,10 +79,9 @@ class Overdue:
         ill = eyes.state != "watching" and not (goal == "snap" and eyes.state == "unwatched")
         if goal in ("snap", "note") and ill:
             return CommandError("E_DEADLINE", f"{late}: {_EYES[eyes.state]}.", hint=eyes.sentence)
+        hint = "Give it more time."
         if goal == "snap":
-            hint = "It is still being made: ask again with the same snap_id, and give it more time."
-        else:
-            hint = "Give it more time."
+            hint = "Ask again with the same snap_id, and give it more time."
         return CommandError("E_DEADLINE", f"{late}.", hint=hint)
 
     def _reasons(self, goal: str) -> tuple[str, ...]:

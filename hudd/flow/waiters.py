@@ -64,6 +64,12 @@ class Waiters:
             entry.ended_at = self._clock.monotonic()
             entry.future.set_result(outcome)
 
+    def drop(self, snap_id: str) -> None:
+        """Take back the beginning of a snap that nobody waits for: the same id begins a new one."""
+        entry = self._entries.get(snap_id)
+        if entry is not None and not entry.future.done() and not self.awaited(snap_id):
+            del self._entries[snap_id]
+
     def join(self, snap_id: str, other: str) -> None:
         """Let a snap end as another one does, whose question it shares."""
         future, _ = self.begin(other)

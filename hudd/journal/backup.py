@@ -16,7 +16,7 @@ def back_up(source: sqlite3.Connection, target: Path) -> int:
     """Copy the journal into a new file of mode 0600; returns its size in bytes. Blocking; writers are not held up.
 
     The copy is made beside the target and moved into its place, so that an older backup of this name is replaced only
-    by a whole one.
+    by a whole one. What else may stand there is not looked at here.
 
     Args:
         source: A reading connection that nobody else uses meanwhile.

@@ -20,6 +20,9 @@ from hudd.wire.table import REPLAY_PAGE
 GREP_BUDGET_S: Final = 3.0
 """How long one ``grep`` may read; it runs on a thread of its own and never delays a commit."""
 
+SLACK_S: Final = 1200.0
+"""By so much a note may be older than one with a lower number: answers come after each other, at most so late."""
+_IN_ORDER: Final = "in_order"
 _CHUNK: Final = 500
 _NO_END: Final = 1 << 62
 
@@ -40,6 +43,7 @@ def storable(text: str) -> str:
 
 def insert_note(connection: sqlite3.Connection, note: Note) -> Note:
     """Give a note its number and ``prev``, and write it; ``note`` carries stream and ``published`` already."""
+    _watch_order(connection, note.time)
     topic = note.topic
     row = connection.execute("SELECT head FROM topics WHERE topic = ?", (topic,)).fetchone()
     note = replace(note, prev=row[0] if row else 0, text=storable(note.text))
@@ -73,9 +77,25 @@ def insert_note(connection: sqlite3.Connection, note: Note) -> Note:
     return replace(note, seq=cursor.lastrowid)
 
 
+def _watch_order(connection: sqlite3.Connection, time: float) -> None:
+    """Remember whether numbers follow time; a clock that was set back ends that for as long as there are notes."""
+    (newest,) = connection.execute("SELECT max(time) FROM notes").fetchone()
+    if newest is None:
+        schema.set_meta(connection, _IN_ORDER, "1")
+    elif time < newest - SLACK_S:
+        schema.set_meta(connection, _IN_ORDER, "0")
+
+
 def heads(connection: sqlite3.Connection) -> dict[str, int]:
     """The newest number per topic."""
     return {str(topic): int(head) for topic, head in connection.execute("SELECT topic, head FROM topics")}
+
+
+def last_texts(connection: sqlite3.Connection) -> dict[str, str]:
+    """What the newest note of each topic says; none of a topic whose newest was forgotten."""
+    newest = "SELECT text FROM notes WHERE notes.topic = topics.topic AND kind = 'note' ORDER BY seq DESC LIMIT 1"
+    rows = connection.execute(f"SELECT topic, ({newest}) FROM topics")  # noqa: S608 - nothing is put in but the line above
+    return {str(topic): text for topic, text in rows if text}
 
 
 def since(connection: sqlite3.Connection, stream: str, seq: int, topic_prefix: str, limit: int) -> NotesPage:
@@ -282,19 +302,10 @@ def _chunks(connection: sqlite3.Connection, wanted: Search, *, size: int) -> Ite
 
     Each chunk is a read of its own, so that a long search does not keep the log from being checkpointed.
     """
-    low, high = 0, _NO_END
-    if wanted.before is not None:
-        high = wanted.before
     times = (-_INFINITE if wanted.since is None else wanted.since, _INFINITE if wanted.until is None else wanted.until)
-    if wanted.since is not None or wanted.until is not None:
-        # Numbers follow time but for jumps of the clock: their bounds, read from the index on time alone, keep the
-        # reading below short; the exact condition on time stays.
-        first, last = connection.execute(
-            "SELECT min(seq), max(seq) FROM notes WHERE time >= ? AND time < ?", times
-        ).fetchone()
-        if first is None:
-            return
-        low, high = first, min(high, last + 1)
+    low, high = _bounds(connection, *times)
+    if wanted.before is not None:
+        high = min(high, wanted.before)
     if wanted.words is None:
         statement = (
             "SELECT seq, text FROM notes WHERE seq >= ? AND seq < ? AND time >= ? AND time < ?"
@@ -319,6 +330,23 @@ def _chunks(connection: sqlite3.Connection, wanted: Search, *, size: int) -> Ite
         if len(rows) < size:
             return
         high = rows[-1][0]
+
+
+def _bounds(connection: sqlite3.Connection, since: float, until: float) -> tuple[int, int]:
+    """Between which numbers (the second one not included) all notes of a time are, so that few others are read."""
+    if schema.meta(connection, _IN_ORDER) == "1":
+        before = "SELECT seq FROM notes WHERE time < ? ORDER BY time DESC LIMIT 1"
+        after = "SELECT seq FROM notes WHERE time >= ? ORDER BY time LIMIT 1"
+        slack_s = SLACK_S + 1  # times are rounded
+        first = connection.execute(before, (since - slack_s,)).fetchone()
+        last = connection.execute(after, (until + slack_s,)).fetchone()
+        return (first[0] + 1 if first else 0), (last[0] if last else _NO_END)
+    if (since, until) == (-_INFINITE, _INFINITE):
+        return 0, _NO_END
+    # The clock was set back once: all of the index on time is read between the two, a tenth of a second per million.
+    exact = "SELECT min(seq), max(seq) FROM notes WHERE time >= ? AND time < ?"
+    first, last = connection.execute(exact, (since, until)).fetchone()
+    return (0, 0) if first is None else (first, last + 1)
 
 
 _INFINITE: Final = float("inf")

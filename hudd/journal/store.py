@@ -1,8 +1,8 @@
 """The journal: notes, money, errors and pauses, in one SQLite file that survives kill -9 and a power cut.
 
-Four lanes, each a thread with a connection of its own: one writes, one reads what the daemon itself needs (money, for
-the status), one reads pages of notes for others, one searches. In write-ahead mode none waits for another, so a long
-search never delays a commit, nor a flood of replays the status.
+Five lanes, each a thread with a connection of its own: one writes, one reads what the daemon itself needs (money, for
+the status), one reads long pages for others, one short ones and searches by time and words, one searches the texts, for
+seconds. In write-ahead mode none waits for another: a search delays no commit, a flood of replays no status.
 
 What is committed here may be told to others, in this order and never the other way round.
 """
@@ -29,7 +29,8 @@ from hudd.ledger.budget import Verdict
 from hudd.ledger.caps import Caps
 from hudd.ledger.records import CostReport, MoneyFacts, Reservation, Settlement, Totals
 from hudd.model import UpstreamError
-from hudd.notes.records import NotesPage, PauseState, WrittenPage
+from hudd.notes.records import SHORT_PAGE, NotesPage, PauseState, WrittenPage
+from hudd.wire.locks import LockFile
 from hudd.wire.messages import Note
 from hudd.wire.table import REPLAY_PAGE
 
@@ -55,9 +56,10 @@ class Journal:
     """
 
     def __init__(
-        self, path: Path, clock: Clock, *, opened: opening.Opened, writer: Lane, searcher: Lane, guard: StorageGuard
+        self, path: Path, clock: Clock, *, lock: LockFile, opened: opening.Opened, writer: Lane, guard: StorageGuard
     ) -> None:
         self.path = path
+        self._lock = lock
         self.set_aside = opened.set_aside
         self.spent = opened.spent
         self.paused = opened.paused
@@ -65,7 +67,8 @@ class Journal:
         self._writer = writer
         self._reader = Lane("journal-reader", path, lambda: schema.connect_reader(path), reads=True)
         self._pages = Lane("journal-pages", path, lambda: schema.connect_reader(path), reads=True)
-        self._searcher = searcher
+        self._searcher = Lane("journal-search", path, lambda: schema.connect_reader(path), reads=True)
+        self._grepper = Lane("journal-grep", path, lambda: schema.connect_reader(path), reads=True)
         self.stream, self.vanished, self._heads, self._pause = writer.call(self._load)
         self.changes = ChangeBook(writer, self._reader)
         self.upkeep = Upkeep(Place(path, self.stream, clock, writer, self._pages, guard))
@@ -86,14 +89,16 @@ class Journal:
                 paid for.
 
         Raises:
+            AlreadyRunningError: Another hudd writes into it; nothing was touched.
             StorageError: It cannot be read or written, or a newer hudd wrote it.
             PermissionsError: It is a link, belongs to somebody else or may not be opened.
         """
-        opening.prepare_file(path)
+        lock = opening.hold(path)
         opened: list[opening.Opened] = []
         guard = StorageGuard(path, Ballast(path))
 
         def connect() -> sqlite3.Connection:
+            opening.prepare_file(path)
             opened.append(opening.open_sound(path, now=clock.wall(), indexed=search, failed=guard.failed, caps=caps))
             return opened[-1].connection
 
@@ -103,16 +108,10 @@ class Journal:
             if (aside := opened[-1].set_aside) is not None:
                 words = "The journal %s was damaged; it is now %s and a new one is begun. %s"
                 log.error(words, path, aside, " ".join(filter(None, (opened[-1].spent, opened[-1].paused))))
-            return cls(
-                path,
-                clock,
-                opened=opened[-1],
-                writer=writer,
-                searcher=Lane("journal-search", path, lambda: schema.connect_reader(path), reads=True),
-                guard=guard,
-            )
+            return cls(path, clock, lock=lock, opened=opened[-1], writer=writer, guard=guard)
         except BaseException:
             writer.close()
+            lock.close()
             raise
 
     async def close(self) -> None:
@@ -126,8 +125,9 @@ class Journal:
         """As ``close``, blocking; for a start that failed before there was an event loop."""
         self.upkeep.stop()
         # Readers first: the last connection to close empties the log into the file.
-        for lane in (self._searcher, self._pages, self._reader, self._writer):
+        for lane in (self._grepper, self._searcher, self._pages, self._reader, self._writer):
             lane.close()
+        self._lock.close()
 
     async def answers(self, within_s: float) -> bool:
         """Whether the writer's thread does its work now: what waits before us, and then nothing.
@@ -174,6 +174,10 @@ class Journal:
 
         return await self._writer.run(job)
 
+    async def last_texts(self) -> dict[str, str]:
+        """What the newest note of each topic says, as far as it was not forgotten; may raise ``StorageError``."""
+        return await self._reader.run(queries.last_texts)
+
     async def notes_since(self, seq: int, *, topic_prefix: str = "note/", limit: int = REPLAY_PAGE) -> NotesPage:
         """One page of the notes after a number, oldest first; at most 500.
 
@@ -198,7 +202,7 @@ class Journal:
             with schema.snapshot(connection):
                 return pages.written_since(connection, self.stream, seq, topic_prefix, limit)
 
-        return await self._pages.run(job)
+        return await (self._pages if limit > SHORT_PAGE else self._searcher).run(job)
 
     async def search(
         self,
@@ -229,7 +233,7 @@ class Journal:
         wanted = queries.Search(since=since, until=until, words=search, grep=grep, before=before, limit=limit)
         left = threading.Event()  # the caller: a search takes seconds, and others wait for theirs
         try:
-            found = await self._searcher.run(
+            found = await (self._searcher if grep is None else self._grepper).run(
                 lambda connection: queries.search(connection, self.stream, wanted, self._clock.monotonic, left)
             )
         finally:
@@ -339,7 +343,7 @@ class Journal:
         Raises:
             StorageError: The journal cannot be read.
         """
-        return await self._pages.run(lambda connection: events.errors(connection, since, until, limit))
+        return await self._searcher.run(lambda connection: events.errors(connection, since, until, limit))
 
     async def pause(self, *, until: float | None, why: str, now: float) -> None:
         """Commit a pause, in place of one that holds; it holds across a restart from now on.

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Final
 
 from hudd.clock import Clock
-from hudd.errors import StorageError
+from hudd.errors import CommandError, StorageError
 from hudd.journal import backup, export, forget, opening, retention, schema
 from hudd.journal.ballast import StorageGuard
 from hudd.journal.lanes import Lane
 from hudd.journal.long_job import LongJob
 from hudd.notes.keeping import Emptied, PrunePlan, Span
+from hudd.wire import own_files
 from hudd.wire.messages import Note
 
 log = logging.getLogger(__name__)
@@ -227,14 +228,18 @@ class Upkeep:
         Cancelling the caller does not stop the copy.
 
         Args:
-            target: An absolute path; a file that is there is replaced when the copy is whole.
+            target: An absolute path; an older backup that is there is replaced when the copy is whole.
 
         Raises:
+            CommandError: It is a file of the journal's, or something else than a backup is there.
             StorageError: It cannot be written there.
         """
         return await asyncio.shield(asyncio.to_thread(self._back_up, target))
 
     def _back_up(self, target: Path) -> int:
+        problem = own_files.own(target, state=self._place.path.parent) or own_files.no_backup(target)
+        if problem is not None:
+            raise CommandError("E_ARGS", problem[0], hint=problem[1])
         # A lane of its own: replay and status go on while a large journal is copied.
         lane = Lane("journal-backup", self._place.path, lambda: schema.connect_reader(self._place.path))
         try:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from hudd.wire.codec import WrittenJson
 from hudd.wire.messages import Note
+
+SHORT_PAGE: Final = 50
+"""A page of no more notes waits for no longer one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,10 +87,11 @@ class _Parse:
                 object_pairs_hook=self._pairs,
                 parse_constant=self._constant,
                 parse_float=self._float,
+                parse_int=self._int,
             )
         except RecursionError:
             raise _TooMuchError(f"The JSON is nested deeper than {MAX_DEPTH}.") from None
-        except ValueError as error:  # JSONDecodeError, and integers with thousands of digits
+        except ValueError as error:
             raise FrameError(f"The frame is not JSON: {str(error)[:120]}.") from None
         if text.count("[") + text.count("{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
             self._note(f"The JSON is nested deeper than {MAX_DEPTH}.")
@@ -122,6 +123,13 @@ class _Parse:
             self._note("A number is out of range.")
             return _UNREADABLE
         return number
+
+    def _int(self, digits: str) -> int | _Unreadable:
+        try:
+            return int(digits)
+        except ValueError:  # Python reads no more than a few thousand, because of what it would cost
+            self._note(f"A number of {len(digits)} digits is too long.")
+            return _UNREADABLE
 
 
 def _depth(value: Any) -> int:

@@ -8,11 +8,17 @@ from typing import Final
 WINDOW_BYTES: Final = 1000
 """How far from the beginning, and from the end, it is looked for."""
 
-_VALUE: Final = rb'("(?:[^"\\]|\\.)*+"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?)'
+_SPACE: Final = rb"[ \t\r\n]*"
+_STRING: Final = rb'"(?:[^"\\]|\\.)*+"'
+_VALUE: Final = _STRING + rb"|-?(?:0|[1-9]\d*+)(?:\.\d++)?(?:[eE][-+]?\d++)?"
 # A string is taken to its end, or to that of the window: what stands in it is no bracket and no key.
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[][{}]', re.DOTALL)
-_FIRST: Final = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*" + _VALUE + rb"[ \t\r\n]*[,}]", re.DOTALL)
-_LAST: Final = re.compile(rb',[ \t\r\n]*"id"[ \t\r\n]*:[ \t\r\n]*' + _VALUE + rb"[ \t\r\n]*\}[ \t\r\n]*\Z", re.DOTALL)
+_FIRST: Final = re.compile(rb"%b:%b(%b)%b[,}]" % (_SPACE, _SPACE, _VALUE, _SPACE), re.DOTALL)
+# Behind it only plain fields, none of them an id: so it belongs to the object that the last brace closes.
+_PLAIN: Final = rb',%b(?!"id")%b%b:%b(?:%b|true|false|null)%b' % (_SPACE, _STRING, _SPACE, _SPACE, _VALUE, _SPACE)
+_LAST: Final = re.compile(
+    rb',%b"id"%b:%b(%b)%b(?:%b)*+\}%b\Z' % (_SPACE, _SPACE, _SPACE, _VALUE, _SPACE, _PLAIN, _SPACE), re.DOTALL
+)
 
 
 def find_id(data: bytes) -> bytes | None:
@@ -47,6 +53,6 @@ def _in_front(head: bytes) -> tuple[int, int] | None:
 
 
 def _at_the_end(data: bytes) -> tuple[int, int] | None:
-    """Where its value stands when it is the last of the outermost object."""
+    """Where its value stands when no array and no object comes after it in the outermost one."""
     found = _LAST.search(data, max(0, len(data) - WINDOW_BYTES))
     return None if found is None else found.span(1)

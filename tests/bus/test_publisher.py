@@ -278,3 +278,18 @@ async def test_publishing_nan_or_after_the_end_is_a_mistake_that_shows(tmp_path:
         await there.publisher.close()
         with pytest.raises(RuntimeError, match="not open"):
             there.publisher.publish("cost/", {})
+
+
+async def test_whoever_is_in_hears_the_rest_when_newcomers_are_turned_away(tmp_path: Path) -> None:
+    async with stage(tmp_path) as there:
+        there.publisher.turn_away()  # also at once, before anybody came
+    async with stage(tmp_path) as there:
+        before = there.subscriber("note/")
+        await there.heard(note=1)
+        there.publisher.turn_away()
+        there.publisher.turn_away()
+        assert not (tmp_path / "notes.sock").exists()
+        there.subscriber("note/")
+        there.publisher.publish("note/a/", {"seq": 8})
+        assert await receive(before) == ("note/a/", {"seq": 8})
+        await there.heard(note=1)

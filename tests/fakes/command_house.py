@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ class Asked:
     """A request as the command server hands it over."""
 
     params: Mapping[str, Any]
+    peer: str = "01"
 
 
 class FakeStore:
@@ -103,6 +104,10 @@ class House:
         self.connection = "ready"
         self.snap_error: BaseException | None = None
         self.shared_with = ""
+        self.looking = asyncio.Event()
+        self.looking.set()
+        self.taking = asyncio.Event()
+        self.taking.set()
         self.snapped: list[tuple[str | Target | None, str]] = []
         self.put: list[Question] = []
         self.put_error: CommandError | None = None
@@ -131,8 +136,11 @@ class House:
             clock=self.clock,
         )
 
-    async def snap(self, monitor: str | Target | None, snap_id: str) -> Question:
+    async def snap(self, monitor: str | Target | None, snap_id: str, begun: Callable[[], object]) -> Question:
         self.snapped.append((monitor, snap_id))
+        await self.looking.wait()
+        begun()
+        await self.taking.wait()
         await asyncio.sleep(0)
         if self.snap_error is not None:
             raise self.snap_error
@@ -173,11 +181,11 @@ class House:
         changed, self.changed = self.changed, asyncio.Event()
         changed.set()
 
-    async def ask(self, method: str, **params: Any) -> dict[str, Any]:
+    async def ask(self, method: str, *, peer: str = "01", **params: Any) -> dict[str, Any]:
         """Ask as the command server does: parameters checked by the table first."""
         checked = check_params(METHOD_BY_NAME[method], params)
         async with asyncio.timeout(10):
-            return await self.commands.handlers()[method](Asked(checked))
+            return await self.commands.handlers()[method](Asked(checked, peer))
 
 
 async def refused(house: House, method: str, **params: Any) -> CommandError:

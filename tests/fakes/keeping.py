@@ -113,6 +113,7 @@ class KeepingRoom:
             renew=self._renew,
             on_state=self._state,
             on_error=self.errors.append,
+            runtime=Path("/run/user/1000/hudd"),
             clock=self.clock,
         )
 

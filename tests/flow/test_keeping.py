@@ -88,6 +88,15 @@ async def test_a_backup_needs_an_absolute_path() -> None:
         assert told.value.code == "E_ARGS"
 
 
+async def test_no_backup_goes_where_the_sockets_are() -> None:
+    room = KeepingRoom()
+    for name in ("ctl.sock", "lock", "copy.db"):
+        with pytest.raises(CommandError, match="runtime folder") as told:
+            await ask(room, "journal.backup", path=f"/run/user/1000/hudd/{name}")
+        assert (told.value.code, told.value.hint) == ("E_ARGS", "Name a file in another folder.")
+    assert room.upkeep.calls == []
+
+
 async def test_export_hands_on_range_and_page() -> None:
     room = KeepingRoom()
     room.upkeep.notes = [make_note(seq=4)]
@@ -104,7 +113,7 @@ async def test_forgetting_empties_drops_renews_cleans_and_tells() -> None:
     epoch = room.facts.epoch
     room.upkeep.on_empty = lambda: withheld.append(room.facts.withheld())
     answer = await ask(room, "notes.forget", since=now - 600)
-    span = Span(since=now - 600, until=now)
+    span = Span(since=now - 600)  # every note that is there, also of a clock that was set back since
     assert room.upkeep.calls == [span, "finish"]
     assert room.dropped == [span, span]  # before, and for what was under way meanwhile
     assert room.renewed == 1

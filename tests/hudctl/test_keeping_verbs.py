@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class FakeClient:
     asked: list[tuple[str, dict[str, Any]]]
     answers: dict[str, dict[str, Any]]
     notes: list[Note]
+    greeting: dict[str, Any]
     breaks: bool
 
     def __init__(self, timeout_s: float) -> None:
@@ -46,6 +48,9 @@ class FakeClient:
     def mark(self, seq: int, *, keep: bool) -> dict[str, Any]:
         self._ask("mark", seq=seq, keep=keep)
         return {"schema": 1, "seq": seq, "keep": keep}
+
+    def hello(self) -> dict[str, Any]:
+        return self.greeting
 
     def forget(self, **params: Any) -> dict[str, Any]:
         return self._ask("forget", **params)
@@ -67,6 +72,7 @@ class FakeClient:
 @pytest.fixture(autouse=True)
 def client(monkeypatch: pytest.MonkeyPatch) -> type[FakeClient]:
     FakeClient.asked, FakeClient.breaks = [], False
+    FakeClient.greeting = {}
     FakeClient.answers = {"prune": PRUNED, "forget": FORGOT, "mark": {}, "backup": {}, "export": {}}
     FakeClient.notes = [make_note(stream="s1", seq=1), make_note(stream="s1", seq=2)]
     monkeypatch.setattr(keeping, "Client", FakeClient)
@@ -91,6 +97,17 @@ def test_forget_by_the_last_minutes(capsys: pytest.CaptureFixture[str]) -> None:
     assert abs(asked["since"] - (time.time() - 600)) < 5
     assert (asked["until"], asked["seq"]) == (None, None)
     assert capsys.readouterr().out == "Forgot 1 note (7).\n"
+
+
+@pytest.mark.parametrize("words", ["--last 10m", "--since 10m", "--since 10m --until 0.5s"])
+def test_forget_reckons_back_from_the_daemons_time(words: str) -> None:
+    FakeClient.greeting = {"time": "2026-11-21T10:00:00.000Z"}  # whatever our own clock says
+    assert main(["forget", *words.split()]) == 0
+    asked = FakeClient.asked[0][1]
+    assert asked["since"] == datetime(2026, 11, 21, 9, 50, tzinfo=UTC).timestamp()
+    assert asked["until"] == (
+        datetime(2026, 11, 21, 9, 59, 59, 500_000, tzinfo=UTC).timestamp() if "until" in words else None
+    )
 
 
 def test_forget_says_what_it_did_not_reach(capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,6 +195,21 @@ def test_an_export_that_breaks_off_leaves_the_older_file(tmp_path: Path) -> None
     assert target.read_text() == "older"
     assert [p.name for p in tmp_path.iterdir()] == ["notes.jsonl"]
     assert main(["export", "-o", str(tmp_path / "missing" / "notes")]) == 9
+
+
+def test_an_export_never_replaces_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HUDD_STATE_DIR", str(tmp_path))
+    for name in ("journal.db", "journal.db-wal", "journal.lock"):
+        (tmp_path / name).write_text("the journal's")
+        assert main(["export", "-o", str(tmp_path / name)]) == 2
+        assert "hudd's own. Name another file." in capsys.readouterr().err
+        assert (tmp_path / name).read_text() == "the journal's"
+    monkeypatch.delenv("HUDD_STATE_DIR")  # a daemon with another environment
+    (tmp_path / "other.db").write_bytes(b"SQLite format 3\0".ljust(100))
+    assert main(["export", "-o", str(tmp_path / "other.db")]) == 2
+    assert "database" in capsys.readouterr().err
 
 
 def test_backup_names_the_place_from_here(

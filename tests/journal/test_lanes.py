@@ -92,5 +92,34 @@ async def test_a_long_reading_of_notes_stops_as_well(journal: Journal, monkeypat
     search.cancel()
     await asyncio.wait([search])
     gate.set()
-    await journal._searcher.run(lambda _: None)
+    await journal._grepper.run(lambda _: None)
     assert len(looked) == 2
+
+
+async def test_an_expression_delays_no_search_by_words(journal: Journal) -> None:
+    await journal.commit_note(make_note(text="a" * 40 + "b"), None)
+    gate = threading.Event()
+    held = asyncio.create_task(journal._grepper.run(lambda _: gate.wait(10)))
+    slow = asyncio.create_task(journal.search(grep="/aab/"))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        assert len(await journal.search(limit=1)) == len(await journal.search(since=0.0)) == 1
+    assert not slow.done()
+    gate.set()
+    assert await held
+    assert len(await slow) == 1
+
+
+async def test_a_long_page_delays_no_short_one(journal: Journal) -> None:
+    await journal.commit_note(make_note(), None)
+    gate = threading.Event()
+    held = asyncio.create_task(journal._pages.run(lambda _: gate.wait(10)))
+    await asyncio.sleep(0)
+    long = asyncio.create_task(journal.written_since(0))
+    async with asyncio.timeout(5):
+        assert (await journal.written_since(0, limit=1)).head == 1
+        assert await journal.errors(limit=1) == []
+    assert not long.done()
+    gate.set()
+    assert await held
+    assert (await long).head == 1

@@ -91,7 +91,7 @@ async def test_a_backup_is_whole_private_one_file_and_readable_while_notes_are_w
         await journal.commit_note(make_note(text=f"text {number}", time=float(number)), None)
     target = tmp_path / "out" / "copy.db"
     target.parent.mkdir()
-    target.write_text("an older backup")
+    await journal.upkeep.back_up(target)
     backing = asyncio.create_task(journal.upkeep.back_up(target))
     while not backing.done():
         await journal.commit_note(make_note(), None)

@@ -23,6 +23,7 @@ from hudd.wire.table import COMMON_PARAMS, METHODS
 
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00NULL" + bytes(48)
 WORDS = ("", "note/", "x" * 300, "\u202e", "é" * 40, "/etc/passwd\0", "'; DROP TABLE notes; --", "2026-11-21T10:00:00Z")
+CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 PEERS = 4
 WINDOW = 16
 FLOODING = 16
@@ -47,6 +48,11 @@ def request(dice: random.Random, number: int) -> tuple[Any, bytes]:
     for param in (*COMMON_PARAMS, *method.params):
         if dice.random() < 0.5 and param.name not in ("path", "deadline_ms"):
             params[param.name] = dice.choice(param.choices) if param.choices else value(dice)
+    if method.name == "snap" and dice.random() < 0.8:  # one that is really taken
+        params = {"deadline_ms": params["deadline_ms"], "snap_id": "".join(dice.choices(CROCKFORD, k=25))}
+        params["snap_id"] = f"0{params['snap_id']}"
+        if dice.random() < 0.8:
+            params["region"] = [dice.randrange(300), dice.randrange(200), *dice.choices(range(1, 400), k=2)]
     if method.name == "journal.backup":
         params["path"] = dice.choice(["relative", "", 7, None])  # never one that could be written
     identity: Any = dice.choice([f"id {number}", number, number + 0.5, f"\u00fc{number}\0"])
@@ -57,7 +63,9 @@ def request(dice: random.Random, number: int) -> tuple[Any, bytes]:
         frame["params"] = value(dice)
     text = json.dumps(frame, ensure_ascii=dice.random() < 0.5)
     if dice.random() < 0.05:  # readable all the same: answered, and refused
-        text = text[:-1] + dice.choice([',"x":NaN}', ',"y":1e999}', ',"z":1,"z":2}', ',"s":"\\ud800"}'])
+        text = text[:-1] + dice.choice(
+            [',"x":NaN}', ',"y":1e999}', ',"z":1,"z":2}', ',"s":"\\ud800"}', ',"w":' + "9" * 4301 + "}"]
+        )
     return identity, text.encode("utf-8", "surrogatepass")
 
 

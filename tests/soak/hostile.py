@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -103,52 +103,77 @@ def outcome(attack: subprocess.Popen[str]) -> dict[str, Any]:
     return json.loads(told.splitlines()[0])
 
 
+QUESTIONS: Sequence[tuple[str, Mapping[str, Any]]] = (
+    ("status", {}), ("notes.since", {"seq": 0, "limit": 1}), ("notes.search", {"limit": 1})
+)  # fmt: skip
+
+
+def mistakes(name: str, log: str) -> Row:
+    """The tracebacks in the daemon's log, and the first of them."""
+    _, begin, first = log.partition("Traceback")
+    return Row(
+        f"{name}: mistakes in the log", log.count("Traceback"), 0, "", f"{begin}{first[:2000]}" or "no traceback"
+    )
+
+
 class Bystander:
-    """A good client that asks for the status again and again in a thread, and how long it waits. A context manager.
+    """A good client per question, each in a thread that asks it again and again, and how long they wait.
 
     Before each question it sleeps a little; by how much it oversleeps tells what the machine's other work costs anybody.
+    A context manager.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.waits_ms: list[float] = []
+        self.waits_ms: dict[str, list[float]] = {method: [] for method, _ in QUESTIONS}
         self.late_ms: list[float] = []
         self.failed: list[BaseException] = []
-        self._client = Client(timeout_s=10, runtime_dir=folder / "run")
+        self._clients = [Client(timeout_s=10, runtime_dir=folder / "run") for _ in QUESTIONS]
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._ask, name="bystander")
+        self._threads = [
+            threading.Thread(target=self._ask, args=(client, *question), name=f"bystander {question[0]}")
+            for client, question in zip(self._clients, QUESTIONS, strict=True)
+        ]
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join(20)
-        self._client.close()
+        for thread, client in zip(self._threads, self._clients, strict=True):
+            thread.join(20)
+            client.close()
 
-    def _ask(self) -> None:
+    def _ask(self, client: Client, method: str, params: Mapping[str, Any]) -> None:
         try:
             while not self._stop.is_set():
                 slept = time.perf_counter()
                 time.sleep(ASK_EVERY_S)
                 started = time.perf_counter()
                 self.late_ms.append((started - slept - ASK_EVERY_S) * 1000)
-                self._client.status()
-                self.waits_ms.append((time.perf_counter() - started) * 1000)
+                client.call(method, **params)
+                self.waits_ms[method].append((time.perf_counter() - started) * 1000)
         except BaseException as error:  # noqa: BLE001 - told by `rows`, on the main thread
             self.failed.append(error)
 
     def rows(self, when: str, dose: float) -> list[Row]:
         """Its waits, against the bars."""
         assert not self.failed, self.failed
-        waits, late_ms = sorted(self.waits_ms), sorted(self.late_ms)[int(len(self.late_ms) * 0.99)]
-        how = f"{len(waits)} times hudctl's status {when}; a plain timer was {late_ms:.1f} ms late"
-        return [
-            busy(Row("another client, p99", waits[int(len(waits) * 0.99)], OTHERS_MS + late_ms, "ms", how), dose),
-            busy(Row("another client, longest wait", waits[-1], HANG_MS, "ms", how), dose),
-        ]
+        late_ms = sorted(self.late_ms)[int(len(self.late_ms) * 0.99)]
+        rows: list[Row] = []
+        for method, unsorted in self.waits_ms.items():
+            waits = sorted(unsorted)
+            how = f"{len(waits)} times {method} {when}"
+            timer = f"{how}; the bar is {OTHERS_MS:.0f} ms and by how much a plain timer was late, p99 {late_ms:.1f} ms"
+            bar = OTHERS_MS + late_ms
+            rows.append(
+                busy(Row(f"another client's {method}, p99", waits[int(len(waits) * 0.99)], bar, "ms", timer), dose)
+            )
+            rows.append(busy(Row(f"another client's {method}, longest wait", waits[-1], HANG_MS, "ms", how), dose))
+        return rows
 
 
 def run_connects(folder: Path, *, seed: int, dose: float) -> list[Row]:
@@ -215,7 +240,7 @@ def run_fuzz(folder: Path, *, seed: int, dose: float) -> list[Row]:
     return [
         Row("fuzz: requests with a readable id and no reply", fuzzed["missing"], 0, "", asked),
         Row("fuzz: replies too many", len(fuzzed["surplus"]), 0, "", f"{fuzzed['surplus']}"),
-        Row("fuzz: mistakes in the log", log.count("Traceback"), 0, "", "tracebacks"),
+        mistakes("fuzz", log),
         Row("garbage: connections refused", garbage["refused"], 0, "", f"{garbage['connections']:,} connections"),
         Row("fuzz and garbage: memory", grown, GROWTH_MB, "MB", f"from {before:.0f} MB; {topics:,} topics beside"),
         Row("fuzz and garbage: descriptors beyond the base", more, 8, "", f"base {base}"),
@@ -246,8 +271,7 @@ def run_floods(folder: Path, *, seed: int, dose: float) -> list[Row]:
         assert daemon.hudctl("status").returncode == 0
         log = daemon.log()
         assert daemon.stop() == 0, log[-2000:]
-    rows.append(Row("floods: mistakes in the log", log.count("Traceback"), 0, "", "tracebacks"))
-    return rows
+    return [*rows, mistakes("floods", log)]
 
 
 def _fill(folder: Path) -> None:

@@ -73,7 +73,7 @@ _shtab_hudctl_backup_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object with a schema number]"
   "--timeout[give up after this (default 300)]:SECONDS:"
-  ":replaced when the copy is whole:_files"
+  ":an older backup is replaced when the copy is whole:_files"
 )
 
 # guard to ensure default positional specs are added only once per session
