@@ -185,5 +185,6 @@ async def test_all_files_of_the_journal_are_private(tmp_path: Path) -> None:
         await journal.close()
     finally:
         os.umask(mask)
-    assert set(modes) == {"journal.db", "journal.db-wal", "journal.db-shm", "journal.db.ballast", "copy.db"}
+    made = {"journal.db", "journal.db-wal", "journal.db-shm", "journal.db.ballast", "journal.lock", "copy.db"}
+    assert set(modes) == made
     assert set(modes.values()) == {"0o600"}
