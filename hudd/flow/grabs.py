@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -10,6 +11,8 @@ from typing import Final
 from hudd.errors import WithheldError
 from hudd.model import Question
 from hudd.policy.facts import FACTS_CHANGED
+
+log = logging.getLogger("hudd.screen")
 
 GRABS: Final = 5
 """So often is a source grabbed for one snap when facts change during the grab and nothing forbids another."""
@@ -81,7 +84,7 @@ class Grabs:
             grab = Grab()
             task = asyncio.create_task(_take(take, grab))
             self._open[source_name] = grab, task
-            task.add_done_callback(lambda ended: self._close(source_name, ended))
+            task.add_done_callback(lambda ended, grab=grab: self._ended(source_name, grab, ended))
         grab.join(question_id, begun)
         try:
             return await asyncio.shield(task)
@@ -91,6 +94,12 @@ class Grabs:
                 task.cancel()
                 self._close(source_name, task)
             raise
+
+    def _ended(self, source_name: str, grab: Grab, task: asyncio.Task[Question]) -> None:
+        self._close(source_name, task)
+        failure = None if task.cancelled() else task.exception()
+        if failure is not None and not grab.wanted_by:
+            log.debug("a snap that nobody waits for any more failed: %s", failure)
 
     def _close(self, source_name: str, task: asyncio.Task[Question]) -> None:
         if source_name in self._open and self._open[source_name][1] is task:

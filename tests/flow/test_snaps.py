@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 from collections.abc import Awaitable, Callable
 
 import pytest
 
-from hudd.errors import CommandError
+from hudd.errors import CaptureError, CommandError
 from hudd.flow.grabs import Grab, Grabs
 from hudd.flow.snaps import MOST, MOST_OF_A_PEER
 from hudd.model import Question
@@ -143,3 +145,24 @@ async def test_a_grab_that_has_begun_ends_though_nobody_waits_for_it() -> None:
     gate.set()
     await settle()
     assert ended == ["1"]
+
+
+async def test_a_grab_that_fails_when_nobody_waits_for_it_any_more_is_no_mistake_of_ours(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    grabs, gate = Grabs(), asyncio.Event()
+
+    async def take(grab: Grab) -> Question:
+        await held(gate, begun=True)(grab)
+        raise CaptureError("The region shows one colour only.")
+
+    with caplog.at_level(logging.DEBUG):
+        left = asyncio.create_task(grabs.share("a", "1", take))
+        await settle()
+        left.cancel()
+        await settle()
+        gate.set()
+        await settle()
+        gc.collect()  # where a failure that nobody looked at would be told
+    assert [record.name for record in caplog.records] == ["hudd.screen"]
+    assert "one colour" in caplog.text

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import sqlite3
 import subprocess
@@ -117,7 +118,7 @@ def mistakes(name: str, log: str) -> Row:
 
 
 class Bystander:
-    """A good client per question, each in a thread that asks it again and again, and how long they wait.
+    """A good client that asks one question after the other again and again in a thread, and how long it waits for each.
 
     Before each question it sleeps a little; by how much it oversleeps tells what the machine's other work costs anybody.
     A context manager.
@@ -127,34 +128,31 @@ class Bystander:
         self.waits_ms: dict[str, list[float]] = {method: [] for method, _ in QUESTIONS}
         self.late_ms: list[float] = []
         self.failed: list[BaseException] = []
-        self._clients = [Client(timeout_s=10, runtime_dir=folder / "run") for _ in QUESTIONS]
+        self._client = Client(timeout_s=10, runtime_dir=folder / "run")
         self._stop = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._ask, args=(client, *question), name=f"bystander {question[0]}")
-            for client, question in zip(self._clients, QUESTIONS, strict=True)
-        ]
+        self._thread = threading.Thread(target=self._ask, name="bystander")
 
     def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
+        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        for thread, client in zip(self._threads, self._clients, strict=True):
-            thread.join(20)
-            client.close()
+        self._thread.join(20)
+        self._client.close()
 
-    def _ask(self, client: Client, method: str, params: Mapping[str, Any]) -> None:
+    def _ask(self) -> None:
         try:
-            while not self._stop.is_set():
+            for method, params in itertools.cycle(QUESTIONS):
+                if self._stop.is_set():
+                    return
                 slept = time.perf_counter()
                 time.sleep(ASK_EVERY_S)
                 started = time.perf_counter()
                 self.late_ms.append((started - slept - ASK_EVERY_S) * 1000)
-                client.call(method, **params)
+                self._client.call(method, **params)
                 self.waits_ms[method].append((time.perf_counter() - started) * 1000)
         except BaseException as error:  # noqa: BLE001 - told by `rows`, on the main thread
             self.failed.append(error)
