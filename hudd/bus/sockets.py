@@ -46,7 +46,7 @@ REQUEST_QUEUE: Final = 4
 REPLY_QUEUE: Final = 32
 """Replies held per peer by ZeroMQ; the bytes of the long ones are counted, see ``hudd.bus.unread``."""
 
-TURN_S: Final = 0.001
+TURN_S: Final = 0.0005
 """How long messages are taken in one go, so that a flood leaves the loop time for everything else: an answer takes at
 least three turns of it."""
 

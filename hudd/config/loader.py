@@ -62,7 +62,7 @@ class Loaded:
 class _Gathering:
     """Values, origins and mistakes, as they come together."""
 
-    keys: dict[str, Key]
+    keys: Mapping[str, Key]
     values: dict[str, Any] = field(default_factory=dict[str, Any])
     origins: dict[str, str] = field(default_factory=dict[str, str])
     problems: list[str] = field(default_factory=list[str])

@@ -7,12 +7,14 @@ plain strings.
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 import math
 import shlex
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import Any, Final, Literal, cast, get_args, get_origin, get_type_hints
 
 from hudd.config.declaring import Apply
@@ -98,8 +100,9 @@ def bounds(low: float | None, high: float | None) -> str:
     return f" of at most {high:.15g}" if high is not None else ""
 
 
-def all_keys(settings: type[Any] = Settings) -> dict[str, Key]:
-    """Every key by its ``section.name``, in the order of the classes."""
+@functools.cache
+def all_keys(settings: type[Any] = Settings) -> Mapping[str, Key]:
+    """Every key by its ``section.name``, in the order of the classes. To read the hints takes milliseconds, once."""
     found: dict[str, Key] = {}
     for section, section_class in get_type_hints(settings).items():
         hints = get_type_hints(section_class)
@@ -120,7 +123,7 @@ def all_keys(settings: type[Any] = Settings) -> dict[str, Key]:
                 apply=meta["apply"],
             )
             found[key.path] = key
-    return found
+    return MappingProxyType(found)
 
 
 def _kind(hint: Any) -> tuple[Kind, tuple[str, ...]]:

@@ -217,7 +217,7 @@ def test_describe_tells_every_setting(tmp_path: Path):
 def test_secrets_are_masked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     import dataclasses
 
-    keys = all_keys()
+    keys = dict(all_keys())
     keys["realtime.model"] = dataclasses.replace(keys["realtime.model"], secret=True)
     monkeypatch.setattr(loader, "all_keys", lambda: keys)
     loaded = from_toml(tmp_path, '[realtime]\nmodel = "hunter2"')
