@@ -54,6 +54,9 @@ SOCKET_MODE: Final = 0o600
 TRY_AGAIN_S: Final = 0.2
 ACCEPTED_SOON_S: Final = 0.001
 EMPTY_AFTER_S: Final = 5.0
+SETTLED_S: Final = 0.1
+"""libzmq tells of a connection a moment after it took it out of the queue, and a listener that is closed in this moment
+takes it along. So a listener stays for so long after its last connection ended."""
 
 LOG_EVERY_S: Final = 60.0
 
@@ -92,7 +95,7 @@ class _Batch:
     descriptor: int
     since: float
     peers: set[int] = field(default_factory=set[int])
-    used: bool = False
+    left_at: float | None = None  # when a connection ended last
 
 
 def listen(path: Path, *, queue: int = LONGEST_QUEUE) -> socket.socket:
@@ -198,6 +201,7 @@ class Admission:
         self._last_words = LastWords()
         self._quiet_until = 0.0
         self._later: asyncio.TimerHandle | None = None
+        self._tidy: asyncio.TimerHandle | None = None
         self._inherited = inherited
         self._listener = listen(path, queue=limit.batch) if inherited is None else inherited.take()
         self._name = os.fspath(path)
@@ -256,6 +260,8 @@ class Admission:
         """Turn away, and stop counting. Before the ZeroMQ socket is closed."""
         self.turn_away()
         self._loop.remove_reader(self._events)
+        if self._tidy is not None:
+            self._tidy.cancel()
         self._socket.disable_monitor()
         self._monitor.close(linger=0)
 
@@ -285,7 +291,6 @@ class Admission:
             self._try_after(ACCEPTED_SOON_S)  # libzmq has not taken all of the last batch, so they are not counted yet
             return
         self._take_events()
-        self._close_empty()  # also those through which nobody came after all
         self._full = self._peers + self.limit.batch > self.limit.most
         if self._full:
             self._warn(
@@ -336,7 +341,7 @@ class Admission:
     # Counting ----------------------------------------------------------------------------------------------------
 
     def _take_events(self) -> None:
-        """Count who came and who left, and close the listeners that are of no use any more."""
+        """Count who came and who left."""
         ended = False
         while True:
             try:
@@ -349,21 +354,21 @@ class Admission:
             if batch is None:
                 continue
             if event == zmq.EVENT_ACCEPTED:
-                batch.used = True
                 batch.peers.add(descriptor)
                 self._last_words.came(descriptor, self._loop.time())
                 self._on_new(descriptor)
             elif event == zmq.EVENT_DISCONNECTED:
                 ended = True
                 batch.peers.discard(descriptor)
+                batch.left_at = self._loop.time()
                 self._last_words.left(descriptor)
                 self._on_gone(descriptor)
         self._peers = sum(len(batch.peers) for batch in self._batches.values())
-        if ended:
-            self._close_empty()
-            if self._full and self._peers + self.limit.batch <= self.limit.most:
-                self._full = False
-                self._watch()
+        if ended and self._tidy is None:
+            self._tidy = self._loop.call_later(SETTLED_S, self._close_empty)
+        if ended and self._full and self._peers + self.limit.batch <= self.limit.most:
+            self._full = False
+            self._watch()
 
     def _make_room(self) -> None:
         """Whoever wants nothing may stay, except where that keeps others waiting."""
@@ -372,14 +377,21 @@ class Admission:
             self.drop(descriptor)
 
     def _close_empty(self) -> None:
+        """Close the listeners that are of no use any more; also those through which nobody came after all."""
+        self._tidy = None
+        self._take_events()
         now = self._loop.time()
         for name, batch in list(self._batches.items()):
-            done = batch.used or now - batch.since > EMPTY_AFTER_S
-            if done and not batch.peers and not is_readable(batch.descriptor):
+            empty_at = batch.since + EMPTY_AFTER_S if batch.left_at is None else batch.left_at + SETTLED_S
+            if batch.peers or is_readable(batch.descriptor):
+                continue
+            if now >= empty_at:
                 del self._batches[name]
                 self._newest = None if self._newest is batch else self._newest
                 self._socket.unbind(f"ipc://{name}")
                 self._on_used()
+            elif self._tidy is None:
+                self._tidy = self._loop.call_later(empty_at - now, self._close_empty)
 
     def _warn(self, sentence: str) -> None:
         if self._loop.time() >= self._quiet_until:

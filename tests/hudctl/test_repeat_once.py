@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -75,3 +76,13 @@ def test_it_is_asked_again_once_only(tmp_path: Path) -> None:
         with pytest.raises(NotRunningError, match="went away"):
             client.errors()
         assert cutter.ran == 2
+
+
+def test_nobody_is_cut_off_by_the_end_of_a_connection_right_before(tmp_path: Path) -> None:
+    """The listener through which both came is closed, but not before it is known that somebody else came, too."""
+    with cut(tmp_path, Cutter(0)):
+        for _ in range(300):
+            with socket.socket(socket.AF_UNIX) as looking:
+                looking.connect(str(tmp_path / "ctl.sock"))
+            with Client(runtime_dir=tmp_path) as client:
+                assert client.errors() == []
