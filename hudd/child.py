@@ -86,8 +86,10 @@ def read(process: subprocess.Popen[bytes], *, limit_s: float, most_bytes: int) -
                 data = os.read(key.fd, min(_CHUNK, most_bytes))
                 if not data:
                     selector.unregister(key.fileobj)
-                elif key.data is out or len(errors) < _ERROR_BYTES:
-                    key.data.extend(data)
+                elif key.data is out:
+                    out.extend(data)
+                else:
+                    errors.extend(data[: _ERROR_BYTES - len(errors)])
             if len(out) > most_bytes:
                 raise ChildError("flood", bytes(errors))
     try:

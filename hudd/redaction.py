@@ -129,7 +129,7 @@ def _read(reader: TextReader, shot: Shot, deadline_s: float) -> tuple[list[Area]
     again = [at for at, lines in enumerate(read) if lines is not None and _may_be_box(areas[at], lines)]
     inner = [_inner(areas[at]) for at in again]
     for at, lines in zip(again, reader.read_lines(sheet, inner, deadline_s), strict=True):
-        read[at] = lines or read[at]
+        read[at] = None if lines is None else lines or read[at]
     return areas, read
 
 

@@ -120,6 +120,23 @@ def test_what_could_not_be_read_in_time_is_painted_over() -> None:
     assert (painted(after, 0), count) == (True, 0)
 
 
+class SlowerReader(SlowReader):
+    """Has time for a first look at what may be a box, and none for the second."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def read_lines(self, sheet: Any, areas: Sequence[Area], deadline_s: float) -> list[tuple[TextLine, ...] | None]:
+        self.looks += 1
+        return [() for _ in areas] if self.looks == 1 else super().read_lines(sheet, areas, deadline_s)
+
+
+def test_a_box_that_could_not_be_read_again_in_time_is_painted_over() -> None:
+    slower: Any = SlowerReader()
+    after, _ = Redactor(email=False, load=lambda: slower).paint(page())
+    assert (painted(after, 0), slower.looks) == (True, 2)
+
+
 def test_without_a_reader_nothing_leaves() -> None:
     with pytest.raises(PictureError, match="no text reader"):
         Redactor(email=False, load=NoReader).paint(page())

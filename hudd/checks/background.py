@@ -87,9 +87,14 @@ def _show(context: Context, unit: str) -> subprocess.CompletedProcess[str]:
     return context.run(["systemctl", "--user", "show", unit, "--property", wanted], ASK_S)
 
 
+def shown(text: str) -> dict[str, str]:
+    """What ``systemctl show`` printed, by name."""
+    return dict(row.split("=", 1) for row in text.splitlines() if "=" in row)
+
+
 def _properties(text: str) -> dict[str, str]:
     """By name; of ``ExecStartPre``, a row for each command, only the exit code of the one that failed."""
-    told = dict(row.split("=", 1) for row in text.splitlines() if "=" in row)
+    told = shown(text)
     if told.pop("ExecStartPre", ""):
         codes = [code for code in _BEFORE.findall(text) if code != "0"]
         told["ExecStartPreStatus"] = codes[0] if codes else "0"

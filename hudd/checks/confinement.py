@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from hudd.checks.background import ASK_S, UNIT
+from hudd.checks.background import ASK_S, UNIT, shown
 from hudd.checks.finding import Context, Finding, failure, ok, warning
 from hudd.checks.places import daemon_pid
 
@@ -142,7 +142,7 @@ def _drop_ins(context: Context) -> list[_DropIn] | None:
         done = context.run(asked, ASK_S)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    told = dict(row.split("=", 1) for row in done.stdout.splitlines() if "=" in row)
+    told = shown(done.stdout)
     if done.returncode or told.get("LoadState") != "loaded":
         return None
     return [_DropIn(path, _text(path)) for path in map(Path, told.get("DropInPaths", "").split())]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from hudd.checks.background import ASK_S, UNIT
+from hudd.checks.background import ASK_S, UNIT, shown
 from hudd.checks.finding import Context
 from hudd.errors import HuddError
 from hudd.wire.credential import CREDENTIAL, Credential, find_credential
@@ -27,7 +27,7 @@ def service_credential(context: Context) -> Credential | None:
         done = context.run(asked, ASK_S)
     except (OSError, subprocess.TimeoutExpired):
         return None  # said by the check of the service
-    told = dict(row.split("=", 1) for row in done.stdout.splitlines() if "=" in row)
+    told = shown(done.stdout)
     if done.returncode or told.get("LoadState") != "loaded":
         return None
     units = [told.get("FragmentPath", ""), *told.get("DropInPaths", "").split()]
@@ -36,7 +36,7 @@ def service_credential(context: Context) -> Credential | None:
 
 def is_outdated(context: Context, file: Path) -> bool:
     """Whether the service that runs has the key as it was: systemd copies it when the service starts."""
-    copy = Path(context.environ.get("XDG_RUNTIME_DIR", "")) / "credentials" / UNIT / CREDENTIAL
+    copy = Path(context.environ.get("XDG_RUNTIME_DIR") or "/", "credentials", UNIT, CREDENTIAL)
     try:
         return copy.read_bytes().strip() != file.read_bytes().strip()
     except OSError:  # it does not run, or only systemd may look

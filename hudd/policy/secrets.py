@@ -125,11 +125,6 @@ def is_card_number(digits: str) -> bool:
     return sum(value - 9 if value > 9 else value for value in doubled) % 10 == 0
 
 
-def is_iban(text: str) -> bool:
-    """Whether a text without spaces has the check digits of ISO 13616 (mod 97)."""
-    return bool(re.fullmatch(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}", text)) and _iban_length(text) == len(text)
-
-
 def _is_spaced_card(text: str) -> bool:
     return is_card_number("".join(c for c in text if c.isdigit()))
 

@@ -101,9 +101,12 @@ class WindowRules:
     def judge(self, windows: Sequence[Window]) -> tuple[Finding, ...]:
         """The windows that must not be seen, covered by others or not, with what their programs show beside them."""
         told: list[tuple[Window, Reason | None]] = [(window, self._reason(window)) for window in windows]
+        hidden: list[tuple[Window, Reason | None]] = [
+            (window, own) for window, own in told if own in ("excluded", "private_window")
+        ]
         findings: list[Finding] = []
         for window, own in told:
-            reason = own or _reason_beside(window, told)
+            reason = own or _reason_beside(window, hidden)
             if reason is not None:
                 findings.append(Finding(window.id, reason, window.rect))
         return tuple(findings)
@@ -151,12 +154,9 @@ def hidden_rects(findings: Sequence[Finding]) -> tuple[Rect, ...]:
     return tuple(f.rect for f in findings if f.rect is not None and f.reason != "sharing")
 
 
-def _reason_beside(window: Window, told: Iterable[tuple[Window, Reason | None]]) -> Reason | None:
-    """Why a window must not be seen that shows something of another."""
-    for other, reason in told:
-        if reason in ("excluded", "private_window") and _is_beside(window, other):
-            return reason
-    return None
+def _reason_beside(window: Window, hidden: Iterable[tuple[Window, Reason | None]]) -> Reason | None:
+    """Why a window must not be seen that shows something of a hidden one."""
+    return next((reason for other, reason in hidden if _is_beside(window, other)), None)
 
 
 def _is_beside(window: Window, hidden: Window) -> bool:

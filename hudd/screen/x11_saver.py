@@ -59,6 +59,7 @@ class X11Saver:
             raise
         try:
             self._root = self._events.get_setup().roots[self._events.pref_screen].root
+            self._xwayland = self._has(XWAYLAND)
             self._follow_saver()
             if self._idle_ms > 0:
                 self._follow_idle()
@@ -70,7 +71,7 @@ class X11Saver:
     @property
     def xwayland(self) -> bool:
         """Whether this is the X server of a Wayland compositor."""
-        return self._has(XWAYLAND)
+        return self._xwayland
 
     @property
     def saves(self) -> bool:

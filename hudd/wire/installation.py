@@ -1,7 +1,7 @@
 """How this hudd was installed, and so which command repairs it, brings it up to date or adds an extra to it.
 
 hudd is installed from a clone, a wheel or its Debian package, never by its bare name from an index. Standard library
-alone, loaded only when there is something to tell.
+alone; what is dear to load is loaded only when there is something to tell.
 """
 
 from __future__ import annotations

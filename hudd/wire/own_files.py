@@ -32,12 +32,12 @@ def own(target: Path, *, state: Path | None = None, runtime: Path | None = None)
         state: The folder of the journal.
         runtime: The folder of the sockets, nothing of which is a place for files.
     """
-    places = {target.parent.resolve() / target.name, target.resolve()}
-    if runtime is not None and any(place.is_relative_to(runtime.resolve()) for place in places):
+    places = {_real(target.parent) / target.name, _real(target)}
+    if runtime is not None and any(place.is_relative_to(_real(runtime)) for place in places):
         return f"{target} lies in hudd's runtime folder.", "Name a file in another folder."
     if state is None:
         return None
-    folder = state.resolve()
+    folder = _real(state)
     of_hudd = any(
         place.is_relative_to(folder / KEYS) or (place.parent == folder and _OWN.fullmatch(place.name))
         for place in places
@@ -86,7 +86,19 @@ def _is_another_name(target: Path, state: Path) -> bool:
     """Whether a path leads to the very file that one of the state folder's names leads to."""
     try:
         found = target.stat()
-        with os.scandir(state) as entries:
-            return any(_OWN.fullmatch(entry.name) and os.path.samestat(found, entry.stat()) for entry in entries)
-    except OSError:
+        own_ones = [path for path in state.iterdir() if _OWN.fullmatch(path.name)]
+    except OSError:  # there is nothing yet
         return False
+    return any(_leads_to(path, found) for path in own_ones)
+
+
+def _leads_to(path: Path, found: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(found, path.stat())
+    except OSError:  # it was removed since, or leads nowhere
+        return False
+
+
+def _real(path: Path) -> Path:
+    """Without links; other than ``Path.resolve`` it takes one that leads to itself as it is."""
+    return Path(os.path.realpath(path))

@@ -39,11 +39,11 @@ def test_a_shell_without_a_display_is_no_failure(machine: Machine) -> None:
 
 def test_a_display_that_only_this_shell_cannot_see_is_a_warning(machine: Machine) -> None:
     machine.changes["seen_by"] = "mss"
-    machine.environ["DISPLAY"] = ":77"
+    machine.environ["DISPLAY"] = ":4711"
     (found,) = check_display(machine.context())
     assert (found.state, found.remedy) == ("warning", "Check DISPLAY and XAUTHORITY")
     assert found.cause.startswith(
-        "hudd itself sees the screen by mss; from here it is not seen: mss: The X display :77"
+        "hudd itself sees the screen by mss; from here it is not seen: mss: The X display :4711"
     )
 
 

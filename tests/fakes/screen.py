@@ -1,4 +1,4 @@
-"""Screens for tests: frames painted in memory, a screen that shows them, and a real X server to start and kill."""
+"""Screens for tests: frames painted in memory, and a real X server to start and kill."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from hudd.errors import CaptureError, NoDisplayError
 from hudd.model import Shot, Source
-from hudd.screen.source import Rect, ScreenStatus
+from hudd.screen.source import Rect
 
 
 def need(program: str) -> str:
@@ -62,51 +61,6 @@ class Canvas:
 
     def shot(self, epoch: int = 0) -> Shot:
         return Shot(self.source, b"".join(self._rows), self.width, self.height, 0.0, epoch)
-
-
-class FakeScreen:
-    """A screen whose frames are canvases, without damage events. ``gone`` makes every call raise ``NoDisplayError``."""
-
-    def __init__(self, *canvases: Canvas) -> None:
-        self.canvases = {canvas.source.name: canvas for canvas in canvases or (Canvas(),)}
-        self.windows: dict[int, Rect] = {}
-        self.gone = False
-        self.broken = False
-        self.closed = False
-        self.grabs = 0
-
-    def sources(self) -> tuple[Source, ...]:
-        self._check()
-        return tuple(canvas.source for canvas in self.canvases.values())
-
-    def grab(self, source: Source, *, epoch: int, captured_at: float) -> Shot:
-        self._check()
-        self.grabs += 1
-        if self.broken:
-            raise CaptureError("This frame could not be taken.")
-        shot = self.canvases[source.name].shot(epoch)
-        return Shot(source, shot.pixels, shot.width, shot.height, captured_at, epoch)
-
-    def damage_fd(self) -> int | None:
-        return None
-
-    def take_damage(self) -> tuple[Rect, ...]:
-        self._check()
-        return ()
-
-    def window_rect(self, window: int) -> Rect | None:
-        self._check()
-        return self.windows.get(window)
-
-    def status(self) -> ScreenStatus:
-        return ScreenStatus("fake", "", damage=False)
-
-    def close(self) -> None:
-        self.closed = True
-
-    def _check(self) -> None:
-        if self.gone or self.closed:
-            raise NoDisplayError("The fake display is gone.")
 
 
 class XServer:

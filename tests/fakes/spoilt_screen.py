@@ -39,9 +39,9 @@ def _no_display(machine: Machine) -> None:
     del machine
 
 
-@situation(check_display, "failure", "The X display :77 cannot be opened", "Check DISPLAY and XAUTHORITY")
+@situation(check_display, "failure", "The X display :4711 cannot be opened", "Check DISPLAY and XAUTHORITY")
 def _dead_x_server(machine: Machine) -> None:
-    machine.environ["DISPLAY"] = ":77"
+    machine.environ["DISPLAY"] = ":4711"
 
 
 @situation(check_display, "failure", "absent", "pictures")

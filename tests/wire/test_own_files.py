@@ -103,3 +103,18 @@ def test_an_export_replaces_anything_but_a_database(tmp_path: Path) -> None:
         assert str(path) in told[0]
     for path in (tmp_path / "notes.csv", tmp_path / "new.csv", tmp_path, tmp_path / "-wal"):
         assert own_files.no_export(path) is None
+
+
+def test_a_link_that_leads_to_itself_is_no_file_of_ours_and_no_backup(tmp_path: Path, state: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    assert own_files.own(loop, state=state, runtime=tmp_path / "run") is None
+    told = own_files.no_backup(loop)
+    assert told is not None
+    assert "no plain file" in told[0]
+
+
+def test_a_link_beside_the_journal_that_leads_nowhere_hides_no_other_file(tmp_path: Path, state: Path) -> None:
+    for number in range(20):
+        (state / f"journal.db.{number}").symlink_to(state / "nowhere")
+    assert own_files.own(tmp_path / "second.db", state=state) is not None
