@@ -12,8 +12,8 @@ from hudctl.feed_core import Cursor
 from hudd.wire.codec import decode_json, encode_json
 
 SYNC_S: Final = 1.0
-"""So often at most the disk is waited for. Killing the program loses nothing; a power cut loses the last second, and
-its notes come again."""
+"""So often at most the disk is waited for. Killing the program loses nothing; a power cut loses what the system had not
+written yet, half a minute as a rule, and its notes come again."""
 
 _MOST_BYTES: Final = 4096
 

@@ -31,7 +31,7 @@ class Feed:
         stream: The stream that ``after`` belongs to. If the journal was replaced since, the feed begins at the new
             one's first note, and ``fresh`` is True.
         cursor_file: A file of this reader's alone, in which the feed keeps its place; ``after`` and ``stream`` count
-            only while it is not there. It is always whole; after a power cut notes of the last second may come again.
+            only while it is not there. It is always whole; after a power cut notes of half a minute may come again.
         runtime_dir: The daemon's runtime folder; None for the usual one.
         window: X11 window that the notes are printed into (``$WINDOWID`` on a terminal), or None.
         streaming: Tell the daemon that this process prints notes, so that changes of that window are ignored.

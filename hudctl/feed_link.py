@@ -219,7 +219,8 @@ class FeedLink:
             if self._on_other is not None and topic.startswith(self._also):
                 self._on_other(topic, body)
                 continue
-            self._clock.told(body.get("time") if topic in (self._welcome, "hb/") else None, time.time())
+            if topic in (self._welcome, "hb/"):
+                self._clock.told(body.get("time"), time.time())
             if topic == self._welcome:
                 check_protocol(body.get("protocol"), self._endpoints)
                 self._connect_control(str(body.get("instance")))

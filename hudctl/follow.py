@@ -11,6 +11,7 @@ from hudctl.console import colours, now_local, print_json, tell, width, window
 from hudctl.errors import UsageError
 from hudctl.feed import Feed
 from hudctl.first_use import saying_first_use
+from hudctl.verbs import check_limit
 from hudd.wire import table
 
 SCHEMA: Final = 1
@@ -22,8 +23,7 @@ _MISSED: Final = "Some notes are missing: they were pruned, or another journal o
 
 def follow(arguments: argparse.Namespace) -> int:
     """Catch up, then follow; ends by ctrl-C or after --limit notes."""
-    if arguments.limit < 0:
-        raise UsageError(f"--limit is {arguments.limit}; give a whole number, 0 for all.")
+    check_limit(arguments)
     after = _start_of_follow(arguments)
     printed, told = 0, False
     with Feed(after=after, window=window(), streaming=True) as feed:

@@ -76,9 +76,14 @@ def drop_in(name: str, lines: Iterable[str] = ()) -> str:
     return f"{MARK} hudd\n{body}"
 
 
+def key_line(file: Path) -> str:
+    """The line of a unit by which systemd hands the service the key in a file."""
+    return f"LoadCredential={CREDENTIAL}:{str(file).replace('%', '%%')}"
+
+
 def key_drop_in(file: Path) -> str:
-    """The drop-in by which systemd hands the service the key in a file."""
-    return drop_in("", (f"LoadCredential={CREDENTIAL}:{str(file).replace('%', '%%')}",))
+    """The drop-in that holds this line."""
+    return drop_in("", (key_line(file),))
 
 
 def socket_unit() -> str:

@@ -116,7 +116,8 @@ def _steps(run: Setup) -> None:
     _look(run)
     use = _choose(run)
     values: dict[str, Value] = {"use": use}
-    run.installed = find_installed()
+    if use == "service" or run.asks or run.arguments.install_service:
+        run.installed = find_installed()
     if use == "service":
         values |= choose_key(run)
     _write(run, values)

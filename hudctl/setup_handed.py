@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from hudctl.errors import HudctlError
 from hudctl.service import run_command
-from hudctl.service_text import MARK, key_drop_in
+from hudctl.service_text import MARK, key_drop_in, key_line
 from hudctl.setup_files import write_whole
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def hand_over(run: Setup, file: Path) -> None:
     if not _is_ours(handed.said_in):
         raise HudctlError(
             f"systemd hands the service its key by {handed.said_in}, which goes before the settings.",
-            hint=f"Let that line be LoadCredential=realtime-key:{file}, {_THEN}",
+            hint=f"Let that line be {key_line(file)}, {_THEN}",
         )
     write_whole(handed.said_in, key_drop_in(file), private=True)
     run_command(("systemctl", "--user", "daemon-reload"))

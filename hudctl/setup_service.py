@@ -45,8 +45,7 @@ def refuse_beside_another() -> None:
     Raises:
         HudctlError: A hudd that is not the service's runs already.
     """
-    told = _status()
-    other = another_hudd(os.environ, lambda: told.get("pid")) if told is not None else None
+    other = another_hudd(os.environ, lambda: (_status() or {}).get("pid"))
     if other is not None:
         raise other
 
@@ -68,7 +67,7 @@ def find_installed() -> Installed | None:
 
 
 def _status() -> dict[str, Any] | None:
-    """What `hudctl service status` tells; None where there is no manager of services."""
+    """What `hudctl service status` tells, be it only why it cannot; None when that is unreadable."""
     try:
         return cast("dict[str, Any]", json.loads(_service("status", "--json").stdout))
     except ValueError:

@@ -38,7 +38,8 @@ def _connect(arguments: argparse.Namespace, *, may_start: bool = False) -> Clien
     return Client(timeout_s=arguments.timeout, may_start=may_start)
 
 
-def _check_limit(arguments: argparse.Namespace) -> None:
+def check_limit(arguments: argparse.Namespace) -> None:
+    """A number below 0 is a mistake."""
     if arguments.limit < 0:
         raise UsageError(f"--limit is {arguments.limit}; give a whole number, 0 for all.")
 
@@ -89,7 +90,7 @@ def status(arguments: argparse.Namespace) -> int:
 
 def notes(arguments: argparse.Namespace) -> int:
     """Notes of the past, newest first unless reversed."""
-    _check_limit(arguments)
+    check_limit(arguments)
     since, until = _range(arguments)
     with _connect(arguments) as client:
         found = _all_pages(client, arguments, since, until)
@@ -166,7 +167,7 @@ def _estimate(arguments: argparse.Namespace) -> int:
 
 def errors(arguments: argparse.Namespace) -> int:
     """What went wrong."""
-    _check_limit(arguments)
+    check_limit(arguments)
     since, until = _range(arguments)
     with _connect(arguments) as client:
         body: dict[str, Any] = {"schema": SCHEMA, "errors": _all_errors(client, since, until, arguments.limit)}
