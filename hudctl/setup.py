@@ -68,6 +68,12 @@ class Setup:
             for row in text.split("\n"):
                 print(*([row] if row.startswith(" ") else wrap(row, most)), sep="\n", flush=True)
 
+    def show(self, found: Line) -> None:
+        """What was looked at, for the end and, as doctor lays it out, for a person."""
+        self.checks.append(found)
+        if not self.quiet:
+            print(render_line(found, Look(colours(), width())), flush=True)
+
     def ask(self, question: str, choices: str) -> str:
         """One of the choices by its first letter; the upper-case one at a plain return."""
         default = next(letter for letter in choices if letter.isupper()).lower()
@@ -167,12 +173,7 @@ def _look(run: Setup) -> None:
     wanted = ("libraries", "display", "reading", "disk", "folder")
     for found in own_checks():
         if found["name"] in wanted and (found["name"] == "display" or found["state"] != "ok"):
-            _show(run, found)
-
-
-def _show(run: Setup, found: Line) -> None:
-    run.checks.append(found)
-    run.say(render_line(found, Look(colours(), width())))
+            run.show(found)
 
 
 def _choose(run: Setup) -> Use:
@@ -248,12 +249,12 @@ def _write(run: Setup, values: dict[str, Value]) -> None:
 def _try(run: Setup, use: Use) -> None:
     run.say("\nTrying it; this is free.")
     for found in own_checks("--engine"):
-        _show(run, found)
+        run.show(found)
         run.failed = run.failed or (use == "local" and found["state"] == "failure")
     if use == "service":
         for found in own_checks("--service"):
             if found["name"] in ("key", "endpoint", "clock"):
-                _show(run, found)
+                run.show(found)
 
 
 def _service(run: Setup, use: Use) -> None:

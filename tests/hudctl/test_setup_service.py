@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -12,9 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from hudctl.console import colours
+from hudctl.doctor import render_line
 from hudctl.setup import Setup, _leaves
 from hudctl.setup_key import keep_for_service
 from hudctl.setup_service import Installed, wants_service
+from hudctl.words import Look
 
 KEY = "sk-typed-0123456789abcdef"
 SYSTEMCTL = """#!/bin/sh
@@ -170,3 +174,15 @@ def test_a_person_is_told_what_is_there(
 )
 def test_what_leaves_is_told_as_the_settings_are(crops: str, most: int, words: str) -> None:
     assert words in _leaves(crops, most)
+
+
+def test_on_a_terminal_a_check_stands_as_doctor_lays_it_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = {"name": "display", "state": "failure", "cause": "mss: " + "word " * 30, "remedy": "Start it " * 12}
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    Setup(argparse.Namespace(), quiet=False, asks=True).show(found)
+    said = capsys.readouterr().out
+    assert said == render_line(found, Look(colours(), 80)) + "\n"
+    assert "failure  display      mss: word" in re.sub(r"\x1b\[[0-9;]*m", "", said)
