@@ -9,10 +9,11 @@ from dataclasses import replace
 from importlib.resources import files
 from typing import Final
 
+from hudd.bus.remote import KeyRing
 from hudd.config.crosschecks import PROFILES
 from hudd.config.key_programs import KeyPrograms
 from hudd.config.keys import FoundKey, find_key
-from hudd.config.paths import expand
+from hudd.config.paths import expand, state_dir
 from hudd.config.settings import LOCAL_LONG_SIDE_PX, LOCAL_QUALITY, PictureSettings, RealtimeSettings, Settings
 from hudd.engine.process import EngineArguments, EngineProcess
 from hudd.errors import KeyMissingError, LinkRefusedError, PermissionsError, SettingsError
@@ -30,6 +31,7 @@ from hudd.screen.cropping import details
 from hudd.screen.pixels import Fingerprint, compare, encode, fingerprint, uniform
 from hudd.screen.source import Rect
 from hudd.service.logs import Log
+from hudd.wire.remote_keys import KeyFolder
 
 LONGEST_PROFILE: Final = 8000
 KEY_REFUSED: Final = (401, 403)
@@ -315,6 +317,17 @@ def load_prices(settings: Settings, environ: Mapping[str, str]) -> PriceTable:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError([f"The prices in {path} cannot be read: {error}."]) from error
     return table.merged(PriceTable.from_toml(text, name=str(path)))
+
+
+def check_remote_keys(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Whether other machines could be let in, where the settings say so.
+
+    Raises:
+        SettingsError: The daemon has no key, or no client is in the list.
+        PermissionsError: A file of them is open to others or cannot be used.
+    """
+    if settings.bus.remote:
+        KeyRing(KeyFolder(state_dir(environ))).daemon_key()
 
 
 def shipped_text(name: str) -> str:

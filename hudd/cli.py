@@ -120,10 +120,10 @@ def _load(arguments: argparse.Namespace) -> Loaded:
 
 def _check(loaded: Loaded) -> int:
     """Everything that a start or a reload would refuse, also in the files that the settings name."""
-    from hudd.adapters import load_instructions, load_prices  # noqa: PLC0415 - loads what the daemon needs
+    from hudd import adapters  # noqa: PLC0415 - loads what the daemon needs
 
     problems: list[str] = []
-    for read in (load_instructions, load_prices):
+    for read in (adapters.load_instructions, adapters.load_prices, adapters.check_remote_keys):
         try:
             read(loaded.settings, os.environ)
         except SettingsError as error:

@@ -191,6 +191,15 @@ def test_check_also_reads_the_files_that_the_settings_name(
     assert main(["--config", str(config), "--check"]) == 0
 
 
+def test_check_also_looks_whether_another_machine_could_come_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HUDD_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("HUDD_BUS_REMOTE", "tcp://127.0.0.1:7433")
+    assert main(["--check"]) == EXIT_SETTINGS
+    assert "hudctl key add NAME" in capsys.readouterr().err
+
+
 def test_another_key_is_known_from_the_one_that_was_shown(tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_text("sk-larkspur-123456", encoding="utf-8")
