@@ -21,10 +21,11 @@ SOFT_STEP: Final = (4, 48)
 SOFT_SHARE: Final = 0.25
 """A tile with at least this share of soft steps shows a picture. Films: 0.3 to 0.6 on average, text: below 0.14."""
 MOST_TILES: Final = 320
-"""So many changed tiles are judged one by one; of more, as many samples stand for all."""
+"""So many changed tiles are judged one by one; of more, a few are looked at first."""
 SAMPLED_TILES: Final = 24
 FEW: Final = 0.1
-"""Of sampled tiles so few may have other shapes at their edges, and still all of them count as recoloured."""
+"""When more than this share of the few has other shapes, all count so. Else each is judged after all: words that were
+typed while the page around them was dimmed would be lost among those that were not looked at."""
 
 _LEVEL_BITS: Final = 2
 _LEVELS: Final = 256 >> _LEVEL_BITS
@@ -56,25 +57,42 @@ def describe(change: Change, now: Fingerprint, before: Fingerprint, *, moving: b
     if not tiles or now.samples.shape != before.samples.shape:
         return replace(change, shapes=tiles, pictured=nothing)
     places = _places(tiles)
-    chosen = places if len(places) <= MOST_TILES else places[:: len(places) // SAMPLED_TILES]
-    at = _sample_places(chosen, tiles.columns, now.samples.shape[1])
-    new = np.take(now.samples.reshape(-1), at, mode="clip")
-    every = len(chosen) == len(places)
-    shaped: npt.NDArray[np.bool_] | None = None
-    if every or not moving:
-        old = np.take(before.samples.reshape(-1), at, mode="clip")
-        shaped = _residues(old, new) > LEAST_RESIDUE**2
-        if every or shaped.mean() <= FEW:
-            shaped |= _residues(new, old) > LEAST_RESIDUE**2
-    rows = new.reshape(-1, _ROWS, _COLUMNS // 2).astype(np.int16)
-    steps = np.abs(rows[:, :, 1:] - rows[:, :, :-1])
-    soft_steps = (steps >= SOFT_STEP[0]) & (steps <= SOFT_STEP[1])
-    if every and shaped is not None:
-        soft = soft_steps.mean(axis=(1, 2)) >= SOFT_SHARE
-        return replace(change, shapes=_tiles(tiles, places[shaped]), pictured=_tiles(tiles, places[soft]))
-    soft_share = np.count_nonzero(soft_steps) / soft_steps.size
-    shapes = None if shaped is None else tiles if shaped.mean() > FEW else nothing
-    return replace(change, shapes=shapes, pictured=tiles if soft_share >= SOFT_SHARE else nothing)
+    if len(places) > MOST_TILES:
+        few = _Pairs(places[:: len(places) // SAMPLED_TILES], tiles, now, before)
+        if moving or few.reshaped().mean() > FEW:
+            pictured = tiles if few.soft_share() >= SOFT_SHARE else nothing
+            return replace(change, shapes=None if moving else tiles, pictured=pictured)
+    pairs = _Pairs(places, tiles, now, before)
+    shaped = pairs.reshaped() | pairs.reshaped(backwards=True)
+    return replace(change, shapes=_tiles(tiles, places[shaped]), pictured=_tiles(tiles, places[pairs.pictured()]))
+
+
+class _Pairs:
+    """The green samples of some tiles, in two frames: an array of 64 values for each tile."""
+
+    def __init__(self, places: _Places, tiles: Tiles, now: Fingerprint, before: Fingerprint) -> None:
+        at = _sample_places(places, tiles.columns, now.samples.shape[1])
+        self._new = np.take(now.samples.reshape(-1), at, mode="clip")
+        self._old = np.take(before.samples.reshape(-1), at, mode="clip")
+
+    def reshaped(self, *, backwards: bool = False) -> npt.NDArray[np.bool_]:
+        """Which tiles have a colour of before that has become several, or, backwards, one that was several."""
+        known, told = (self._new, self._old) if backwards else (self._old, self._new)
+        return _residues(known, told) > LEAST_RESIDUE**2
+
+    def pictured(self) -> npt.NDArray[np.bool_]:
+        """Which tiles show a picture now."""
+        return self._soft().mean(axis=(1, 2)) >= SOFT_SHARE
+
+    def soft_share(self) -> float:
+        """Share of soft steps in all tiles together."""
+        soft = self._soft()
+        return np.count_nonzero(soft) / soft.size
+
+    def _soft(self) -> npt.NDArray[np.bool_]:
+        rows = self._new.reshape(-1, _ROWS, _COLUMNS // 2).astype(np.int16)
+        steps = np.abs(rows[:, :, 1:] - rows[:, :, :-1])
+        return (steps >= SOFT_STEP[0]) & (steps <= SOFT_STEP[1])
 
 
 def _places(tiles: Tiles) -> _Places:

@@ -71,12 +71,13 @@ def test_words_that_come_or_go_are_other_shapes() -> None:
         assert change.shapes.count > 0.9 * change.tiles.count
 
 
-def test_one_line_among_new_colours_is_found() -> None:
-    after = page(1, DARK)
+@SIZES
+def test_one_line_among_new_colours_is_found(size: tuple[int, int]) -> None:
+    after = page(1, DARK, size)
     ImageDraw.Draw(after).rectangle((0, 100, 640, 116), fill=DARK[1])
-    change = described(page(1, LIGHT), after)
+    change = described(page(1, LIGHT, size), after)
     assert change.shapes is not None
-    assert change.shapes.within(Tiles.block(10, 10, (3, 0, 3, 9)))
+    assert change.shapes.within(Tiles.block(change.tiles.columns, change.tiles.rows, (3, 0, 3, 10)))
     assert change.shapes.count >= 6
 
 
