@@ -291,7 +291,7 @@ def _summary(seen: Seen, *, as_json: bool) -> None:
     if not seen.status:
         return  # it never started, and the reason was said
     print(
-        f"Done: looked {frames} times, asked {sent} times, wrote {wrote} {'note' if wrote == 1 else 'notes'}. "
+        f"Done: looked {_times(frames)}, asked {_times(sent)}, wrote {wrote} {'note' if wrote == 1 else 'notes'}. "
         "Cost: nothing, the local engine is free."
     )
     if not wrote and seen.trouble:
@@ -300,3 +300,7 @@ def _summary(seen: Seen, *, as_json: bool) -> None:
     if prices and sent:
         print(f"At the real service the same questions would have cost {prices}.")
     print("Nothing is left running; the temporary folders are removed.", flush=True)
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"

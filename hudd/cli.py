@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from hudd.config.loader import Loaded, default_toml, load
-from hudd.errors import EXIT_OK, EXIT_USAGE, HuddError, SettingsError
+from hudd.errors import EXIT_OK, EXIT_USAGE, HuddError, NoDisplayError, SettingsError
 
 DESCRIPTION: Final = (
     "Watches the screen and keeps short, true notes of what is on it. Runs in the foreground and logs to stderr; "
@@ -137,10 +137,15 @@ def _check(loaded: Loaded) -> int:
 def _gate(arguments: argparse.Namespace, loaded: Loaded) -> int:
     from hudd.screen.judge import judge_folder  # noqa: PLC0415 - loads numpy and Pillow
 
-    verdicts = list(judge_folder(arguments.directory, loaded.settings.gate))
+    folder = arguments.directory
+    if not folder.is_dir():
+        raise NoDisplayError(f"{folder} is no folder.", hint="Give a folder with pictures, as hudd gate ./screens.")
+    verdicts = list(judge_folder(folder, loaded.settings.gate))
     if arguments.json:
         print(json.dumps({"schema": 1, "pictures": [v.to_json() for v in verdicts]}))
         return EXIT_OK
+    if not verdicts:
+        raise NoDisplayError(f"There are no pictures in {folder}.", hint="Give a folder with PNG or JPEG files.")
     for verdict in verdicts:
         print(f"{verdict.action:<5}  {verdict.reason:<14} {verdict.file}")
     sent = sum(1 for v in verdicts if v.action == "send")

@@ -9,7 +9,7 @@ import os
 import stat
 import textwrap
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
@@ -236,22 +236,29 @@ def _bare(name: str) -> str:
 
 def _from_environment(gathering: _Gathering, environ: Mapping[str, str]) -> None:
     by_variable = {key.variable: key for key in gathering.keys.values()}
-    known = [*by_variable, *OTHER_VARIABLES]
     for name in sorted(name for name in environ if name.startswith("HUDD_") and name not in _PASSED_OVER):
         key = by_variable.get(name)
         if key is not None:
             gathering.take(key, environ[name], place=name, origin=name, plain=True)
             continue
-        # The names are lower case for the comparison, and upper case for the person.
-        meant = did_you_mean(name, [word.lower() for word in known]) if len(gathering.problems) < _MOST_PROBLEMS else ""
-        gathering.problems.append(
-            f"The environment variable {_bare(name)} is unknown{_upper_name(meant) or '; unset it.'}"
-        )
+        meant = _near_variable(name, by_variable.values()) if len(gathering.problems) < _MOST_PROBLEMS else ""
+        gathering.problems.append(f"The environment variable {_bare(name)} is unknown{meant or '; unset it.'}")
 
 
-def _upper_name(meant: str) -> str:
-    head, mark, word = meant.rpartition(" ")
-    return f"{head}{mark}{word.upper()}"
+def _near_variable(name: str, keys: Iterable[Key]) -> str:
+    """As ``did_you_mean``. Of a name that begins with a section only the rest is compared: all keys there are alike."""
+    for section in SECTIONS:
+        head = f"HUDD_{section.upper()}_"
+        if name.startswith(head):
+            near = did_you_mean(name.removeprefix(head), [key.name for key in keys if key.section == section])
+            return near and f"; did you mean {head}{_last_word(near)}"
+    near = did_you_mean(name, [word.lower() for word in (*(key.variable for key in keys), *OTHER_VARIABLES)])
+    return near and f"; did you mean {_last_word(near)}"
+
+
+def _last_word(sentence: str) -> str:
+    """Names are lower case for the comparison, and upper case for the person."""
+    return sentence.rpartition(" ")[2].upper()
 
 
 def _from_flags(gathering: _Gathering, flags: Mapping[str, object]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from hudd.cli import main
 from hudd.config.settings import GateSettings
 from hudd.errors import NoDisplayError
 from hudd.screen.gate import REASONS
@@ -85,3 +86,16 @@ def test_shipped_pictures_are_small_and_of_one_size() -> None:
         assert path.stat().st_size < 120_000
         with Image.open(path) as picture:
             assert picture.size == (1280, 800)
+
+
+def test_a_folder_that_is_none_or_holds_no_pictures_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder, sentence in (
+        (tmp_path, f"There are no pictures in {tmp_path}. Give a folder with PNG or JPEG files."),
+        (tmp_path / "no", f"{tmp_path / 'no'} is no folder. Give a folder with pictures, as hudd gate ./screens."),
+    ):
+        assert main(["gate", str(folder)]) == 1
+        assert capsys.readouterr() == ("", f"hudd: {sentence}\n")
+    assert main(["gate", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"schema": 1, "pictures": []}
