@@ -144,7 +144,7 @@ def _keep(run: Setup, key: str, *, keyring: bool) -> dict[str, Value]:
             run.done.append(f"The key is in the keyring ({kept.told}).")
             return _by_keyring(run)
         if not run.asks or run.arguments.keyring:
-            hint = "Unlock the keyring and try again, or leave --keyring out: then the key is kept in a file."
+            hint = "Mend that and try again, or leave --keyring out: then the key is kept in a file."
             raise HudctlError(f"The key was not kept. {kept.told}", hint=hint)
         run.say(f"{kept.told} So the key is kept in a file.")
     path = handed_in(run) or run.config.parent / KEY_NAME
