@@ -46,7 +46,11 @@ def _if_there(module: str, *names: str, quick: bool) -> Iterable[Any]:
 
 GROUPS: dict[str, tuple[Callable[..., Iterable[Any]], str]] = {
     "gate": (partial(_screen, "bench_gate", 3), "least of many, CPU of the thread"),
-    "decide": (partial(_of, "gate_table", "bench_decide"), "HUDD_SCREENS names a folder of sequences"),
+    "decide": (partial(_of, "gate_table", "bench_decide"), ""),
+    "sequences": (
+        partial(_of, "sequences", "bench_sequences"),
+        "HUDD_SCREENS, HUDD_SEQUENCES name folders of sequences",
+    ),
     "sessions": (partial(_of, "sessions", "bench_sessions"), ""),
     "day": (partial(_of, "seen_day", "bench_day"), ""),
     "stages": (partial(_of, "stages", "bench_stages"), ""),

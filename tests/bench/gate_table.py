@@ -3,9 +3,6 @@
 ``python -m tests.bench.gate_table`` prints the confusion table. Half of the seeds, the odd ones, were not looked at
 while the gate was tuned; they are reported for themselves. Time is that of a story, not of the machine: an hour of it
 takes a minute.
-
-Each folder inside of the folder ``HUDD_SCREENS`` is a sequence of pictures of a real screen, in the order of their names.
-Nobody has labelled what changed on them, so what the gate says of them is printed and not judged.
 """
 
 from __future__ import annotations
@@ -26,7 +23,6 @@ from hudd.config.settings import GateSettings, PictureSettings, ScreenSettings
 from hudd.flow.capture import BURST_S, GROWTH
 from hudd.flow.watcher import Watcher
 from hudd.model import Source
-from hudd.screen.judge import judge_folder
 from tests.bench.rows import NO_BAR, Row
 from tests.bench.scenes import WORDLESS, episodes, furnish
 from tests.bench.windows import SIZE, Desk, changed_words, desk
@@ -239,21 +235,6 @@ def bench_decide(*, quick: bool = False) -> list[Row]:
         sent, missed = sum(bool(v.sent) for v in group), sum(v.missed for v in group)
         how = f"{sent} of {len(group)}, missed {missed}; at the end: {reasons}"
         rows.append(Row(f"gate, sent of {kind}", 100 * sent / len(group), NO_BAR, "%", how))
-    return rows + sequence_rows()
-
-
-def sequence_rows() -> list[Row]:
-    """What the gate says of each sequence of real pictures; none where ``HUDD_SCREENS`` names none."""
-    rows: list[Row] = []
-    screens = os.environ.get("HUDD_SCREENS")
-    for folder in sorted(path for path in Path(screens).iterdir() if path.is_dir()) if screens else ():
-        verdicts = list(judge_folder(folder, GateSettings()))
-        sent = sum(verdict.action == "send" for verdict in verdicts)
-        reasons = Counter("no picture" if verdict.action == "error" else verdict.reason for verdict in verdicts)
-        how = f"{sent} of {len(verdicts)}; {', '.join(f'{name} {count}' for name, count in reasons.most_common())}"
-        rows.append(
-            Row(f"gate, sent of the sequence {folder.name}", 100 * sent / max(1, len(verdicts)), NO_BAR, "%", how)
-        )
     return rows
 
 
@@ -279,8 +260,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{name} seeds: missed {told.missed} of {told.many} ({told.missed_percent:.1f} %), "
             f"held back {told.held} of {told.wordless} ({told.held_percent:.1f} %)"
         )
-    for row in sequence_rows():
-        print(f"{row.name}: {row.how}")
     if chosen.json is not None:
         body: list[dict[str, Any]] = [asdict(verdict) for verdict in verdicts]
         chosen.json.write_text(json.dumps({"schema": 1, "changes": body}, indent=1) + "\n", encoding="utf-8")
