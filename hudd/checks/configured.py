@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping
 from urllib.parse import SplitResult, urlsplit
-from urllib.request import getproxies_environment
+from urllib.request import getproxies, proxy_bypass_environment
 
 from hudd.checks.finding import Context, Finding, failure, ok, warning
 from hudd.config.crosschecks import is_loopback
@@ -96,11 +97,21 @@ def proxy_of(context: Context) -> str:
         return ""
     if realtime.proxy:
         return realtime.proxy
-    variables = {name.lower(): value for name, value in context.environ.items() if name.lower().endswith("_proxy")}
-    if not variables or variables.get("no_proxy") == "*":
+    return _proxy_of_environment(urlsplit(realtime.url), context.environ)
+
+
+def _proxy_of_environment(parts: SplitResult, environ: Mapping[str, str]) -> str:
+    """What the library of the link, which reads them of its own process, takes of the variables."""
+    named = {name.lower(): value for name, value in environ.items() if name.lower().endswith("_proxy") and value}
+    named |= {name: environ[name] for name in named if name in environ}  # lower case goes before upper
+    proxies = {name.removesuffix("_proxy"): value for name, value in named.items() if value}
+    if sys.platform == "darwin" and not proxies:
+        proxies = getproxies()
+    if proxy_bypass_environment(f"{parts.hostname}:{port_of(parts)}", proxies):
         return ""
-    # The library takes them from the process's own environment; a test gives another one.
-    return variables.get("https_proxy") or variables.get("all_proxy") or getproxies_environment().get("https", "")
+    scheme = next((scheme for scheme in ("wss", "socks", "https") if scheme in proxies), "")
+    found = proxies.get(scheme, "")
+    return found.replace("http://", "socks5h://", 1) if scheme == "socks" else found
 
 
 def port_of(parts: SplitResult) -> int:

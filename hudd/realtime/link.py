@@ -29,6 +29,8 @@ from websockets.exceptions import (
     WebSocketException,
 )
 from websockets.protocol import State
+from websockets.proxy import get_proxy
+from websockets.uri import parse_uri
 
 from hudd.errors import LinkClosedError, LinkError, LinkRefusedError, WithheldError
 from hudd.protocol.events import Malformed
@@ -42,6 +44,7 @@ BLOCKED_S: Final = 2.0
 """A timer that is later than this says that the process could not run meanwhile."""
 BODY_BYTES: Final = 2048
 
+_CHECK_PROXY: Final = "Check [realtime] proxy, or HTTPS_PROXY."
 _BASES: Final = {"https": "wss", "http": "ws"}
 Guard = Callable[[], tuple[str, ...]]
 
@@ -239,13 +242,15 @@ async def open_link(
     """
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
+    middle: str | None = None
     try:
+        middle = _middle(url, proxy=proxy)
         connection = await _Connect(
             url,
             additional_headers=dict(headers),
             max_size=None,  # an item with a picture may be echoed whole (realtime-protocol 4.2)
             compression=None,  # pictures do not shrink
-            proxy=(proxy or None) if not is_loopback(url) else None,
+            proxy=middle,
             ssl=trusted(ca_file) if parts.scheme == "wss" else None,
             open_timeout=connect_s,
             ping_interval=None,  # by ``Link`` itself, which tells a silent peer from a blocked loop of ours
@@ -256,15 +261,22 @@ async def open_link(
         raise _refused(host, error) from error
     except InvalidProxyStatus as error:
         status = error.response.status_code
-        cause, hint = _cause(error, connect_s)
+        cause, hint = _cause_at(middle, error, connect_s)
         # Only a missing name and password are for a person to mend; the rest may pass, as a network does.
         needed = status if status == 407 else 0
         raise LinkRefusedError(f"No connection to {host}: {cause}.", hint=hint, status=needed) from None
     except (OSError, WebSocketException, ValueError, EOFError, ImportError) as error:
         # ValueError: an address or header that cannot be written down. ImportError: a SOCKS proxy without its library.
-        cause, hint = _cause(error, connect_s)
+        cause, hint = _cause_at(middle, error, connect_s)
         raise LinkRefusedError(f"No connection to {host}: {cause}.", hint=hint) from None
     return Link(connection, host, ping_timeout_s)
+
+
+def _middle(url: str, *, proxy: bool | str) -> str | None:
+    """The address of the proxy between us and the endpoint, as the library would find it in the environment."""
+    if not proxy or is_loopback(url):
+        return None
+    return get_proxy(parse_uri(url)) if proxy is True else proxy
 
 
 def trusted(ca_file: str) -> ssl.SSLContext:
@@ -326,6 +338,16 @@ def _seconds(value: str, date: str) -> float | None:
         return None
 
 
+def _cause_at(middle: str | None, error: Exception, connect_s: float) -> tuple[str, str]:
+    """As ``_cause``; ``middle`` is the address of a proxy, which is then what was not reached."""
+    there = urlsplit(middle or "").netloc.rpartition("@")[2]
+    if there and isinstance(error, ConnectionRefusedError):
+        return f"nothing listens at the proxy {there}", _CHECK_PROXY
+    if there and isinstance(error, socket.gaierror):
+        return f"the name of the proxy {there} is not known", _CHECK_PROXY
+    return _cause(error, connect_s)
+
+
 def _cause(error: Exception, connect_s: float) -> tuple[str, str]:
     """Cause and remedy of a failure before any HTTP answer."""
     match error:
@@ -342,7 +364,7 @@ def _cause(error: Exception, connect_s: float) -> tuple[str, str]:
         case InvalidProxyStatus():
             return f"the proxy refuses it (HTTP {error.response.status_code})", "Check what the proxy allows."
         case InvalidProxy() | ProxyError():
-            return "the proxy does not work", "Check HTTPS_PROXY."
+            return "the proxy does not work", _CHECK_PROXY
         case ImportError():
             return "a SOCKS proxy needs the package python-socks", "Install it, or use an HTTP proxy."
         case InvalidURI() | ValueError():

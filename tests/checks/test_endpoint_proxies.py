@@ -11,8 +11,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.proxy import get_proxy
+from websockets.uri import parse_uri
 
+from hudd.checks.configured import proxy_of
 from hudd.checks.endpoint import check_endpoint
 from hudd.checks.finding import Finding, gather
 from tests.fakes.realtime_peer import RealtimePeer
@@ -88,3 +93,37 @@ async def test_an_https_proxy_that_works_is_no_failure(tmp_path: Path, monkeypat
     assert [(f.name, f.state) for f in found] == [("clock", "ok"), ("endpoint", "ok")], found
     assert found[-1].details["step"] == "handshake"
     assert asked == [f"CONNECT {HOST}:443 HTTP/1.1"]
+
+
+_NAMES = (
+    "https_proxy",
+    "HTTPS_PROXY",
+    "http_proxy",
+    "socks_proxy",
+    "SOCKS_PROXY",
+    "all_proxy",
+    "wss_proxy",
+    "WS_PROXY",
+)
+_ADDRESSES = ("", "http://one.example:3128", "socks5h://two.example:1080", "https://three.example")
+_BYPASSES = ("", "*", "service.example", ".example", "other.example, service.example:443", "service.example:80")
+
+
+@given(
+    st.dictionaries(st.sampled_from(_NAMES), st.sampled_from(_ADDRESSES)),
+    st.dictionaries(st.sampled_from(("no_proxy", "NO_PROXY")), st.sampled_from(_BYPASSES)),
+    st.sampled_from(("wss://service.example/v1", "wss://service.example:80/v1")),
+)
+def test_the_proxy_of_the_environment_is_the_one_that_the_link_takes(
+    proxies: dict[str, str], bypass: dict[str, str], url: str
+) -> None:
+    realtime = {"HUDD_REALTIME_USE": "service", "HUDD_REALTIME_URL": url, "HUDD_REALTIME_KEY": "sk-planted"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in (*_NAMES, "no_proxy", "NO_PROXY", "HTTP_PROXY", "ALL_PROXY", "ws_proxy"):
+            patch.delenv(name, raising=False)
+        for name, value in (proxies | bypass).items():
+            patch.setenv(name, value)
+        taken = get_proxy(parse_uri(url))
+        context = gather({"HOME": "/nowhere", **realtime, **proxies, **bypass})
+    assert not context.problems
+    assert proxy_of(context) == (taken or "")

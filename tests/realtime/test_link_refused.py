@@ -229,6 +229,27 @@ async def test_a_proxy_that_refuses_is_named(status: str, fatal: bool, says: str
     assert says in told.sentence
 
 
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("http://name:word@127.0.0.1:{port}", "nothing listens at the proxy 127.0.0.1:{port}"),
+        ("http://no-such-host.invalid:{port}", "the name of the proxy no-such-host.invalid:{port} is not known"),
+    ],
+)
+@pytest.mark.parametrize("by", ["setting", "environment"])
+async def test_a_proxy_that_is_not_there_is_named_and_not_the_service(
+    address: str, says: str, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    monkeypatch.setenv("HTTPS_PROXY", address.format(port=port))
+    monkeypatch.setenv("NO_PROXY", "other.example")
+    given = address.format(port=port) if by == "setting" else True
+    with pytest.raises(LinkRefusedError) as caught:
+        await open_link("wss://service.example/v1/realtime", HEADERS, proxy=given)
+    sentence = "No connection to service.example: {}. Check [realtime] proxy, or HTTPS_PROXY."
+    assert str(caught.value) == sentence.format(says.format(port=port))
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A self-made certificate with its key, for 127.0.0.1."""
