@@ -11,6 +11,7 @@ from hudctl.console import colours, now_local, print_json, tell, width, window
 from hudctl.errors import UsageError
 from hudctl.feed import Feed
 from hudctl.first_use import saying_first_use
+from hudctl.ranges import now_there
 from hudctl.verbs import check_limit
 from hudd.wire import table
 
@@ -49,6 +50,8 @@ def _start_of_follow(arguments: argparse.Namespace) -> int | None:
         raise UsageError("--since and --after exclude each other.")
     if arguments.after is not None and arguments.after < 0:
         raise UsageError(f"--after is {arguments.after}; give the number of a note, 0 for all.")
+    if arguments.since is not None:
+        times.parse_moment(arguments.since, now=now_local())  # a mistake is told before a daemon is asked
     made = Client(timeout_s=5.0)
     if not made.may_command:
         return None  # a key of another machine that may only listen: what comes from now on
@@ -61,4 +64,4 @@ def _start_of_follow(arguments: argparse.Namespace) -> int | None:
         if arguments.since is None:
             recent = client.notes(limit=FOLLOW_SHOWS)
             return recent[-1].seq - 1 if recent else 0
-        return client.seq_before(times.parse_moment(arguments.since, now=now_local()))
+        return client.seq_before(times.parse_moment(arguments.since, now=now_there(client)))

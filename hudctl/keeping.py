@@ -6,17 +6,17 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from hudctl import render, times
 from hudctl.backup import back_up, own_problem, refuse
 from hudctl.client import Client
-from hudctl.console import now_local, print_json
+from hudctl.console import print_json
 from hudctl.errors import StorageError, UsageError
+from hudctl.ranges import check_range, range_there
 from hudd.wire import own_files, table
-from hudd.wire.messages import Note, parse_time
+from hudd.wire.messages import Note
 
 SCHEMA: Final = 1
 
@@ -42,9 +42,9 @@ def forget(arguments: argparse.Namespace) -> int:
         raise UsageError("--last excludes --since and --until.")
     if arguments.seq is not None and (arguments.last or arguments.since or arguments.until):
         raise UsageError("--seq excludes a range of time.")
-    _reach(arguments, now_local())  # a mistake is told before a daemon is asked
+    check_range(arguments)
     with Client(timeout_s=arguments.timeout) as client:
-        since, until = _reach(arguments, _now_there(client))
+        since, until = range_there(arguments, client)
         body = client.forget(since=since, until=until, seq=arguments.seq)
     if arguments.json:
         print_json(body)
@@ -55,21 +55,6 @@ def forget(arguments: argparse.Namespace) -> int:
     if body["copies"]:
         print(f"hudctl: Not reached, delete by hand: {', '.join(body['copies'])}", file=sys.stderr)
     return table.EXIT_OK
-
-
-def _reach(arguments: argparse.Namespace, now: datetime) -> tuple[float | None, float | None]:
-    since, until = times.parse_range(arguments.since, arguments.until, now=now)
-    if arguments.last:
-        since = now.timestamp() - times.parse_duration(arguments.last)
-    return since, until
-
-
-def _now_there(client: Client) -> datetime:
-    """The present by the clock that the notes go by: the daemon may be on another machine."""
-    try:
-        return datetime.fromtimestamp(parse_time(client.hello().get("time")), UTC).astimezone()
-    except ValueError:
-        return now_local()  # an older daemon tells no time
 
 
 def prune(arguments: argparse.Namespace) -> int:
@@ -103,11 +88,12 @@ def export(arguments: argparse.Namespace) -> int:
     """Notes in the form of another program, to a private file or to the output."""
     from hudctl.exports import FOR_READERS, FORMS, told  # noqa: PLC0415 - no other verb needs csv
 
-    since, until = times.parse_range(arguments.since, arguments.until, now=now_local())
+    check_range(arguments)
     if arguments.json and arguments.output is None:
         raise UsageError("--json tells what was written and needs -o FILE; the notes themselves: --format jsonl.")
     count = 0
     with Client(timeout_s=arguments.timeout) as client:
+        since, until = range_there(arguments, client)
 
         def counted() -> Iterator[Note]:
             nonlocal count

@@ -16,6 +16,7 @@ from hudctl.console import colours, now_local, print_json, width, window
 from hudctl.errors import HudctlError, UsageError
 from hudctl.first_use import saying_first_use
 from hudctl.flowing import Flow
+from hudctl.ranges import check_range, now_there, range_there
 from hudctl.waiting import awaited, connection_hindrance, sending_hindrance
 from hudd.wire import table
 from hudd.wire.messages import Note
@@ -42,10 +43,6 @@ def check_limit(arguments: argparse.Namespace) -> None:
     """A number below 0 is a mistake."""
     if arguments.limit < 0:
         raise UsageError(f"--limit is {arguments.limit}; give a whole number, 0 for all.")
-
-
-def _range(arguments: argparse.Namespace) -> tuple[float | None, float | None]:
-    return times.parse_range(arguments.since, arguments.until, now=now_local())
 
 
 def snap(arguments: argparse.Namespace) -> int:
@@ -91,8 +88,9 @@ def status(arguments: argparse.Namespace) -> int:
 def notes(arguments: argparse.Namespace) -> int:
     """Notes of the past, newest first unless reversed."""
     check_limit(arguments)
-    since, until = _range(arguments)
+    check_range(arguments)
     with _connect(arguments) as client:
+        since, until = range_there(arguments, client)
         found = _all_pages(client, arguments, since, until)
     if arguments.reverse:
         found.reverse()
@@ -127,9 +125,9 @@ def _all_pages(client: Client, arguments: argparse.Namespace, since: float | Non
 
 def cost(arguments: argparse.Namespace) -> int:
     """What was spent, today unless a range is given; or what is to be expected."""
-    since, until = _range(arguments)
+    ranged = check_range(arguments)
     given = [name for name in ("today", "month", "estimate") if getattr(arguments, name)]
-    if (since, until) != (None, None):
+    if ranged:
         given.append("since or --until")
     if len(given) > 1:
         raise UsageError(f"--{given[0]} excludes --{given[1]}.")
@@ -140,11 +138,12 @@ def cost(arguments: argparse.Namespace) -> int:
         if by or arguments.csv:
             raise UsageError("--estimate excludes --by and --csv.")
         return _estimate(arguments)
-    if (since, until) == (None, None):
-        now = now_local()
-        start = now.date().replace(day=1).isoformat() if arguments.month else "today"
-        since = times.parse_moment(start, now=now)
     with _connect(arguments) as client:
+        since, until = range_there(arguments, client)
+        if not ranged:
+            now = now_there(client)
+            start = now.date().replace(day=1).isoformat() if arguments.month else "today"
+            since = times.parse_moment(start, now=now)
         body = client.cost(since=since, until=until, by=by)
     if arguments.json:
         print_json(body)
@@ -168,8 +167,9 @@ def _estimate(arguments: argparse.Namespace) -> int:
 def errors(arguments: argparse.Namespace) -> int:
     """What went wrong."""
     check_limit(arguments)
-    since, until = _range(arguments)
+    check_range(arguments)
     with _connect(arguments) as client:
+        since, until = range_there(arguments, client)
         body: dict[str, Any] = {"schema": SCHEMA, "errors": _all_errors(client, since, until, arguments.limit)}
     if arguments.json:
         print_json(body)

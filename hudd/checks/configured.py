@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from urllib.parse import SplitResult, urlsplit
-from urllib.request import getproxies, proxy_bypass_environment
+from urllib.request import getproxies
 
 from hudd.checks.finding import Context, Finding, failure, ok, warning
 from hudd.config.crosschecks import is_loopback
@@ -107,11 +107,18 @@ def _proxy_of_environment(parts: SplitResult, environ: Mapping[str, str]) -> str
     proxies = {name.removesuffix("_proxy"): value for name, value in named.items() if value}
     if sys.platform == "darwin" and not proxies:
         proxies = getproxies()
-    if proxy_bypass_environment(f"{parts.hostname}:{port_of(parts)}", proxies):
+    if _goes_without(parts.hostname or "", port_of(parts), proxies.get("no", "")):
         return ""
     scheme = next((scheme for scheme in ("wss", "socks", "https") if scheme in proxies), "")
     found = proxies.get(scheme, "")
     return found.replace("http://", "socks5h://", 1) if scheme == "socks" else found
+
+
+def _goes_without(host: str, port: int, excepted: str) -> bool:
+    """Whether NO_PROXY names the host, a domain above it, either with the port, or everything."""
+    names = [name.strip().lstrip(".").lower() for name in excepted.split(",")]
+    there = (host, f"{host}:{port}")
+    return excepted == "*" or any(name and f".{one}".endswith(f".{name}") for name in names for one in there)
 
 
 def port_of(parts: SplitResult) -> int:
