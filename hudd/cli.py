@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from hudd.config.loader import Loaded, default_toml, load
+from hudd.config.toml_values import all_keys
 from hudd.errors import EXIT_OK, EXIT_USAGE, HuddError, NoDisplayError, SettingsError
 
 DESCRIPTION: Final = (
@@ -62,8 +64,11 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run hudd and return its exit code."""
     parser = build_parser()
+    words = sys.argv[1:] if argv is None else argv
     try:
-        arguments = parser.parse_args(argv)
+        if mistaken := _setting_among(words):
+            parser.error(mistaken)
+        arguments = parser.parse_args(words)
     except SystemExit as stop:  # argparse has printed its sentence
         return EXIT_USAGE if stop.code else EXIT_OK
     try:
@@ -81,6 +86,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of a pipe has left; nothing may be printed any more, not even by the interpreter's exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
+
+
+def _setting_among(words: Sequence[str]) -> str:
+    """A sentence about a setting that stands where an option would, or ''. What follows a command is the command's."""
+    settings = {key.flag: key for key in all_keys().values() if key.flag != "--log-level"}
+    for word in itertools.takewhile(lambda word: word not in ("engine", "gate"), words):
+        if (key := settings.get(word.partition("=")[0])) is not None:
+            return (
+                f"{key.flag} is a setting, no option; set {key.variable}, "
+                f"or write {key.name} under [{key.section}] into the settings file."
+            )
+    return ""
 
 
 def _run(arguments: argparse.Namespace) -> int:

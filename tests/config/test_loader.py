@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from hudd.cli import main
 from hudd.config import loader, paths
 from hudd.config.loader import Loaded, default_toml, describe, load
 from hudd.config.settings import Settings
@@ -308,3 +309,18 @@ def test_the_variable_of_the_tests_is_never_suggested(tmp_path: Path):
 def test_a_check_between_settings_names_the_variable_that_set_the_value(tmp_path: Path):
     (told,) = mistakes(tmp_path, "[gate]\nmax_settle_s = 2", {"HUDD_GATE_SETTLE_S": "9"})
     assert told.startswith("[gate] max_settle_s is 2 and HUDD_GATE_SETTLE_S is 9;")
+
+
+def test_a_setting_that_is_given_as_an_option_is_told_how(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (
+        ["--screen-source", "pictures:/a"],
+        ["--screen-source=pictures:/a"],
+        ["--check", "--screen-source", "x"],
+    ):
+        assert main(words) == 64
+        assert capsys.readouterr().err.endswith(
+            "hudd: error: --screen-source is a setting, no option; set HUDD_SCREEN_SOURCE, or write source under [screen]"
+            " into the settings file.\n"
+        )
+    assert main(["gate", "--screen-source"]) == 64
+    assert "is a setting" not in capsys.readouterr().err
