@@ -63,6 +63,14 @@ class AsyncFeed:
         """True once notes may have been missed for good: the journal was replaced, or the range was pruned."""
         return self._link.fresh
 
+    @property
+    def silent_s(self) -> float:
+        """Seconds since anything was heard of the daemon, as far as the feed was read.
+
+        A daemon that runs is heard every 15 s at least; one that stays away is looked for all the time.
+        """
+        return self._link.silent_s
+
     async def get(self) -> Note:
         """The next note. Put ``asyncio.timeout`` around it to wait for less than ever.
 

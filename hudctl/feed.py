@@ -93,6 +93,14 @@ class Feed:
         """True once notes may have been missed for good: the journal was replaced, or the range was pruned."""
         return self._link.fresh
 
+    @property
+    def silent_s(self) -> float:
+        """Seconds since anything was heard of the daemon, as far as the feed was read.
+
+        A daemon that runs is heard every 15 s at least; one that stays away is looked for all the time.
+        """
+        return self._link.silent_s
+
     def get(self, timeout_s: float | None = None) -> Note | None:
         """The next note, or None when none came in time or the feed was stopped. With 0 it only looks.
 

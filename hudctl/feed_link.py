@@ -98,6 +98,7 @@ class FeedLink:
         if not wait:
             self._endpoints.probe()
         self._handed: Cursor | None = None
+        self._heard_at = time.monotonic()
         self._hello = hello_params(window=window, streaming=streaming) if streaming else None
         self._greeting = Greeting()
         self._clock = DaemonClock()
@@ -155,6 +156,11 @@ class FeedLink:
     def fresh(self) -> bool:
         """True once notes may have been missed for good: the journal was replaced, or the range was pruned."""
         return self._core.fresh
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since anything was heard of the daemon."""
+        return time.monotonic() - self._heard_at
 
     def keep(self) -> None:
         """Write the cursor to its file, if there is one: the note that was returned last is done with.
@@ -214,6 +220,7 @@ class FeedLink:
                 frames = self._notes.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
+            self._heard_at = time.monotonic()
             topic = frames[0].decode("utf-8", "replace")
             body = _object(frames[-1])
             if self._on_other is not None and topic.startswith(self._also):

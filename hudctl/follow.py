@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from typing import Final
 
 from hudctl import render, times
@@ -14,11 +15,17 @@ from hudctl.first_use import saying_first_use
 from hudctl.ranges import now_there
 from hudctl.verbs import check_limit
 from hudd.wire import table
+from hudd.wire.messages import Note
 
 SCHEMA: Final = 1
 FOLLOW_SHOWS: Final = 10
 """Notes of the past that `follow` begins with, as `tail -f` does."""
 
+LOOK_S: Final = 5.0
+SILENT_S: Final = 20.0
+"""A daemon that runs is heard every 15 s."""
+_AWAY: Final = "Nothing is heard of hudd any more; notes follow when it is back. Why: hudctl status"
+_BACK: Final = "hudd is back."
 _MISSED: Final = "Some notes are missing: they were pruned, or another journal or an older copy of it was put in place."
 
 
@@ -28,7 +35,7 @@ def follow(arguments: argparse.Namespace) -> int:
     after = _start_of_follow(arguments)
     printed, told = 0, False
     with Feed(after=after, window=window(), streaming=True) as feed:
-        for note in feed:
+        for note in heard(feed):
             if feed.fresh and not told:
                 told = True
                 tell(f"hudctl: {_MISSED}")
@@ -42,6 +49,18 @@ def follow(arguments: argparse.Namespace) -> int:
             if arguments.limit and printed >= arguments.limit:
                 break
     return table.EXIT_OK
+
+
+def heard(feed: Feed) -> Iterator[Note]:
+    """The notes, for ever; says once when the daemon is silent for long, and when it is heard again."""
+    away = False
+    while True:
+        note = feed.get(LOOK_S)
+        if away != (feed.silent_s > SILENT_S):
+            away = not away
+            tell(f"hudctl: {_AWAY if away else _BACK}")
+        if note is not None:
+            yield note
 
 
 def _start_of_follow(arguments: argparse.Namespace) -> int | None:
