@@ -280,3 +280,11 @@ def test_the_default_settings_come_as_an_object_too(capsys: pytest.CaptureFixtur
     assert text.startswith("# Settings of hudd.")
     assert main(["config", "--default", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"schema": 1, "default": text}
+
+
+@pytest.mark.parametrize("verb", sorted(verbs.VERBS))
+def test_the_part_of_one_verb_is_that_of_the_whole(verb: str) -> None:
+    alone, whole = verbs_of(build_parser(verb)), verbs_of(build_parser())
+    assert list(alone) == [verb]
+    assert alone[verb].format_help() == whole[verb].format_help()
+    assert list(verbs_of(build_parser("--help"))) == list(whole)
