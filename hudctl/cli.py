@@ -43,7 +43,7 @@ def build_parser(verb: str = "") -> argparse.ArgumentParser:
     """The command line; README and the tests read it too.
 
     Args:
-        verb: Build only the part of this one, which takes a tenth of the time; any other word builds all of it.
+        verb: Build only the part of this one, which takes half of the time; any other word builds all of it.
     """
     parser = _Parser(prog="hudctl", description=DESCRIPTION, epilog=EPILOG, formatter_class=HelpFormatter)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
