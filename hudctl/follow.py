@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Iterator
 from typing import Final
 
@@ -55,8 +56,11 @@ def heard(feed: Feed) -> Iterator[Note]:
     """The notes, for ever; says once when the daemon is silent for long, and when it is heard again."""
     away = False
     while True:
+        started = time.monotonic()
         note = feed.get(LOOK_S)
-        if away != (feed.silent_s > SILENT_S):
+        # Behind a note, and after this process was stopped, more may wait that was not read yet.
+        unread = note is not None or time.monotonic() - started > 2 * LOOK_S
+        if away != (feed.silent_s > SILENT_S) and (away or not unread):
             away = not away
             tell(f"hudctl: {_AWAY if away else _BACK}")
         if note is not None:

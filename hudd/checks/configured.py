@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies
 
 from hudd.checks.finding import Context, Finding, failure, ok, warning
-from hudd.config.crosschecks import is_loopback
+from hudd.config.crosschecks import is_loopback, is_proxy_address
 from hudd.errors import SettingsError, cause_and_remedy
 
 
@@ -84,7 +84,7 @@ def contacted(context: Context) -> list[str]:
     parts = urlsplit(context.settings.realtime.url)
     hosts = [f"{parts.hostname}:{port_of(parts)}"]
     proxy = proxy_of(context)
-    if proxy:
+    if proxy and is_proxy_address(proxy):
         middle = urlsplit(proxy)
         hosts.insert(0, f"{middle.hostname}:{port_of(middle)} (proxy)")
     return hosts

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from hudd.checks.configured import port_of, proxy_of
 from hudd.checks.finding import Context, Finding, failure, ok, warning
+from hudd.config.crosschecks import is_proxy_address
 from hudd.errors import HuddError, LinkError, LinkRefusedError
 
 if TYPE_CHECKING:
@@ -87,6 +88,11 @@ def check_endpoint(context: Context) -> Iterable[Finding]:
         return
     parts = urlsplit(context.settings.realtime.url)
     proxy = proxy_of(context)
+    if proxy and not is_proxy_address(proxy):
+        told = "The proxy that the environment names is no address that can be used."
+        yield failure("endpoint", told, "Correct HTTPS_PROXY, for instance http://proxy.example:3128")
+        yield _clock_alone(context)
+        return
     if not proxy:
         named = _name(parts.hostname or "", parts.port or 443)
         yield named

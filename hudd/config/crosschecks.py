@@ -15,6 +15,7 @@ from hudd.policy.windows import pattern_problem
 
 Check = Callable[[Settings], str]
 
+_PROXY_SCHEMES: Final = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 PROFILES: Final = ("coding", "meeting", "accessibility")
 """Layers of instructions that are shipped, in ``hudd/data/profiles``."""
 _SOURCES: Final = ("auto", "mss", "wayland", "grim", "portal")
@@ -166,13 +167,19 @@ def _proxy(settings: Settings) -> str:
     proxy = settings.realtime.proxy
     if not proxy or proxy == "none":
         return ""
+    if is_proxy_address(proxy):
+        return ""
+    # Not repeated: it may hold a password.
+    return "[realtime] proxy is no address; write it like http://proxy.example:3128, or none."
+
+
+def is_proxy_address(proxy: str) -> bool:
+    """Whether a proxy's address, of the settings or of the environment, can be used."""
     try:
         parts = urlsplit(proxy)
-        usable = parts.scheme in ("http", "https", "socks5", "socks5h") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    # Not repeated: it may hold a password.
-    return "" if usable else "[realtime] proxy is no address; write it like http://proxy.example:3128, or none."
+        return parts.scheme in _PROXY_SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets or a port that are none
+        return False
 
 
 def _profile(settings: Settings) -> str:

@@ -250,7 +250,9 @@ def _near_variable(name: str, keys: Iterable[Key]) -> str:
     for section in SECTIONS:
         head = f"HUDD_{section.upper()}_"
         if name.startswith(head):
-            near = did_you_mean(name.removeprefix(head), [key.name for key in keys if key.section == section])
+            known = [*(key.variable for key in keys), *OTHER_VARIABLES]
+            rest = [word.removeprefix(head).lower() for word in known if word.startswith(head)]
+            near = did_you_mean(name.removeprefix(head), rest)
             return near and f"; did you mean {head}{_last_word(near)}"
     near = did_you_mean(name, [word.lower() for word in (*(key.variable for key in keys), *OTHER_VARIABLES)])
     return near and f"; did you mean {_last_word(near)}"

@@ -340,12 +340,12 @@ def _seconds(value: str, date: str) -> float | None:
 
 def _cause_at(middle: str | None, error: Exception, connect_s: float) -> tuple[str, str]:
     """As ``_cause``; ``middle`` is the address of a proxy, which is then what was not reached."""
-    there = urlsplit(middle or "").netloc.rpartition("@")[2]
-    if there and isinstance(error, ConnectionRefusedError):
+    if middle is None or not isinstance(error, ConnectionRefusedError | socket.gaierror):
+        return _cause(error, connect_s)
+    there = urlsplit(middle).netloc.rpartition("@")[2]  # it was read before anybody was asked
+    if isinstance(error, ConnectionRefusedError):
         return f"nothing listens at the proxy {there}", _CHECK_PROXY
-    if there and isinstance(error, socket.gaierror):
-        return f"the name of the proxy {there} is not known", _CHECK_PROXY
-    return _cause(error, connect_s)
+    return f"the name of the proxy {there} is not known", _CHECK_PROXY
 
 
 def _cause(error: Exception, connect_s: float) -> tuple[str, str]:

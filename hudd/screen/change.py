@@ -143,7 +143,8 @@ class Change:
             in tile-sized patches, or half of all patches when many small spots changed. A cursor, or a cursor and a
             clock, make 1.
         ignored: True when something changed inside the rectangles that were to be ignored.
-        subtle: True when pixels differ, but too little, or too finely, to count anywhere.
+        subtle: True when nothing counted anywhere, and the frames were not known to be equal: mostly pixels differ, but
+            too little or too finely.
         shapes: Those of ``tiles`` that show other shapes, not only the same ones in other colours; None when nobody
             looked closer, and then all of them count so.
         pictured: Those of ``tiles`` that show a picture now, no text; None when nobody looked closer.

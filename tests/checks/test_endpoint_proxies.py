@@ -17,7 +17,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.proxy import get_proxy
 from websockets.uri import parse_uri
 
-from hudd.checks.configured import proxy_of
+from hudd.checks.configured import check_hosts, proxy_of
 from hudd.checks.endpoint import check_endpoint
 from hudd.checks.finding import Finding, gather
 from tests.fakes.realtime_peer import RealtimePeer
@@ -127,3 +127,17 @@ def test_the_proxy_of_the_environment_is_the_one_that_the_link_takes(
         context = gather({"HOME": "/nowhere", **realtime, **proxies, **bypass})
     assert not context.problems
     assert proxy_of(context) == (taken or "")
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://[::1:3128", "http://h.example:99999", "proxy.example:3128", "ftp://h.example"]
+)
+def test_a_proxy_of_the_environment_that_is_no_address_is_told(proxy: str) -> None:
+    context = gather({"HOME": "/nowhere", "HUDD_REALTIME_KEY": "sk-planted", "HTTPS_PROXY": proxy})
+    found = next(iter(check_endpoint(context)))
+    assert (found.state, found.cause) == (
+        "failure",
+        "The proxy that the environment names is no address that can be used.",
+    )
+    (hosts,) = check_hosts(context)
+    assert hosts.details["hosts"] == ["api.openai.com:443"]

@@ -90,7 +90,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path):
         zzz = 1
     """
     environ = {"HUDD_LOG_LEVEl": "x", "HUDD_LOG_LEVEL": "loud", "HUDD_ZZZ": "", "HUDD_STATE_DIR": "here"}
-    environ |= {"HUDD_GATE_FOO": "1", "HUDD_GATE_SETLE_S": "1"}
+    environ |= {"HUDD_GATE_FOO": "1", "HUDD_GATE_SETLE_S": "1", "HUDD_REALTIME_KYE": "1"}
     file = tmp_path / "config.toml"
     assert mistakes(tmp_path, text, environ, cost__cap_day_usd=-1, gate__setle_s=1) == (
         f'"quality" stands outside of a section in {file}; put it under [picture].',
@@ -106,6 +106,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path):
         "The environment variable HUDD_GATE_SETLE_S is unknown; did you mean HUDD_GATE_SETTLE_S?",
         'HUDD_LOG_LEVEL is "loud"; it must be one of "debug", "info", "warning", "error".',
         "The environment variable HUDD_LOG_LEVEl is unknown; did you mean HUDD_LOG_LEVEL?",
+        "The environment variable HUDD_REALTIME_KYE is unknown; did you mean HUDD_REALTIME_KEY?",
         "The environment variable HUDD_ZZZ is unknown; unset it.",
         "--cost-cap-day-usd is -1; it must be a number from 0 to 1000.",
         'There is no setting "gate.setle_s"; did you mean gate.settle_s?',

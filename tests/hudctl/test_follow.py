@@ -35,9 +35,30 @@ def test_it_says_once_that_the_daemon_is_away_and_once_that_it_is_back(capsys: p
     assert said == [("a", ""), ("b", away + back), ("c", away + back)]
 
 
+def test_what_was_not_read_yet_is_no_silence(capsys: pytest.CaptureFixture[str]) -> None:
+    # The reader was held up, by less for instance.
+    assert list(islice(heard(cast("Feed", Quiet(("a", 40), ("b", 40)))), 2)) == ["a", "b"]
+    assert capsys.readouterr().err == ""
+
+
+def test_after_a_stop_of_this_process_the_daemon_is_asked_for_first(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = iter((0.0, 300.0, 300.0, 305.0, 305.0, 305.1))
+    monkeypatch.setattr("hudctl.follow.time.monotonic", lambda: next(at))
+    feed = Quiet((None, 300), (None, 2), ("a", 0))
+    assert list(islice(heard(cast("Feed", feed)), 1)) == ["a"]
+    assert capsys.readouterr().err == ""
+
+
 def test_a_daemon_that_runs_is_heard_and_one_that_ended_is_not(tmp_path: Path) -> None:
-    with ThreadedDaemon(tmp_path) as daemon, Feed(runtime_dir=tmp_path) as feed:
+    with ThreadedDaemon(tmp_path) as daemon:
+        feed = Feed(runtime_dir=tmp_path)
         wait_until(lambda: feed.get(0.3) is None and feed.silent_s >= 1.0)
         daemon.do(lambda there: there.note())
         assert feed.get(5.0) is not None
         assert feed.silent_s < 1.0
+    with feed:
+        wait_until(lambda: feed.get(0.3) is None and feed.silent_s >= 1.0)
+        with ThreadedDaemon(tmp_path):
+            wait_until(lambda: feed.get(0.3) is None and feed.silent_s < 1.0)

@@ -234,6 +234,7 @@ async def test_a_proxy_that_refuses_is_named(status: str, fatal: bool, says: str
     [
         ("http://name:word@127.0.0.1:{port}", "nothing listens at the proxy 127.0.0.1:{port}"),
         ("http://no-such-host.invalid:{port}", "the name of the proxy no-such-host.invalid:{port} is not known"),
+        ("http://[::1:{port}", "the address or a header cannot be used"),
     ],
 )
 @pytest.mark.parametrize("by", ["setting", "environment"])
@@ -246,8 +247,7 @@ async def test_a_proxy_that_is_not_there_is_named_and_not_the_service(
     given = address.format(port=port) if by == "setting" else True
     with pytest.raises(LinkRefusedError) as caught:
         await open_link("wss://service.example/v1/realtime", HEADERS, proxy=given)
-    sentence = "No connection to service.example: {}. Check [realtime] proxy, or HTTPS_PROXY."
-    assert str(caught.value) == sentence.format(says.format(port=port))
+    assert str(caught.value).startswith(f"No connection to service.example: {says.format(port=port)}. Check [realtime]")
 
 
 @pytest.fixture(scope="module")
