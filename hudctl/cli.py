@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from hudctl.console import give_up_stdout, open_missing_streams, print_error, tell
 from hudctl.errors import HudctlError, UsageError
 from hudctl.options import VERBS, HelpFormatter
+from hudctl.release import client_version
 from hudd.wire import table
 
 if TYPE_CHECKING:
@@ -39,6 +40,14 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}.")
 
 
+class _Version(argparse.Action):
+    """argparse's own wants the version before anybody asks for it, and finding it takes long."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        sys.stdout.write(f"hudctl {client_version()}\n")
+        parser.exit()
+
+
 def build_parser(verb: str = "") -> argparse.ArgumentParser:
     """The command line; README and the tests read it too.
 
@@ -46,6 +55,8 @@ def build_parser(verb: str = "") -> argparse.ArgumentParser:
         verb: Build only the part of this one, which takes half of the time; any other word builds all of it.
     """
     parser = _Parser(prog="hudctl", description=DESCRIPTION, epilog=EPILOG, formatter_class=HelpFormatter)
+    about = "show the version of hudctl and exit; that of the daemon: hudctl version"
+    parser.add_argument("--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help=about)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for row in [row for row in VERBS if row.name == verb] or VERBS:
         row.add_to(verbs.add_parser)

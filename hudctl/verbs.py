@@ -17,22 +17,12 @@ from hudctl.errors import HudctlError, UsageError
 from hudctl.first_use import saying_first_use
 from hudctl.flowing import Flow
 from hudctl.ranges import check_range, now_there, range_there
+from hudctl.release import client_version
 from hudctl.waiting import awaited, connection_hindrance, sending_hindrance
 from hudd.wire import table
 from hudd.wire.messages import Note
 
 SCHEMA: Final = 1
-
-
-def client_version() -> str:
-    """The version of this installation."""
-    # Takes longer to load than everything else of hudctl together, and two verbs need it.
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
-
-    try:
-        return version("hudd")
-    except PackageNotFoundError:
-        return "0+unknown"
 
 
 def _connect(arguments: argparse.Namespace, *, may_start: bool = False) -> Client:

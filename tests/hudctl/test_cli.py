@@ -11,6 +11,7 @@ import pytest
 
 from hudctl import errors, verbs
 from hudctl.cli import build_parser, main
+from hudctl.release import client_version
 from hudd.wire import table
 
 ASKING = ["snap", "status", "notes", "follow", "cost", "errors", "pause", "resume", "wait", "config"]
@@ -288,3 +289,8 @@ def test_the_part_of_one_verb_is_that_of_the_whole(verb: str) -> None:
     assert list(alone) == [verb]
     assert alone[verb].format_help() == whole[verb].format_help()
     assert list(verbs_of(build_parser("--help"))) == list(whole)
+
+
+def test_the_version_of_hudctl_alone_needs_no_daemon(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"hudctl {client_version()}\n"

@@ -45,7 +45,7 @@ _shtab_hudctl_service_status_option_strings=(-h --help --json)
 _shtab_hudctl_service_logs_option_strings=(-h --help --json -n --lines -f --follow)
 _shtab_hudctl_service_option_strings=(-h --help --json)
 _shtab_hudctl_version_option_strings=(-h --help --json --timeout)
-_shtab_hudctl_option_strings=(-h --help)
+_shtab_hudctl_option_strings=(-h --help --version)
 
 _shtab_hudctl_try___pictures_COMPGEN=_shtab_compgen_dirs
 _shtab_hudctl_export__o_COMPGEN=_shtab_compgen_files
@@ -210,6 +210,7 @@ _shtab_hudctl_version___json_nargs=0
 _shtab_hudctl_pos_0_nargs=A...
 _shtab_hudctl__h_nargs=0
 _shtab_hudctl___help_nargs=0
+_shtab_hudctl___version_nargs=0
 
 
 # $1=COMP_WORDS[1]

@@ -57,6 +57,7 @@ complete -c hudctl -e
 complete -c hudctl -f
 
 complete -c hudctl -n _shtab_hudctl_using -s h -l help -d 'show this help message and exit'
+complete -c hudctl -n _shtab_hudctl_using -l version -d 'show the version of hudctl and exit; that of the daemon: hudctl version'
 complete -c hudctl -n '_shtab_hudctl_using; and test $_shtab_hudctl_npos -eq 0' -a try -d 'Try hudd: local engine, temporary folders, no key, nothing left behind.'
 complete -c hudctl -n '_shtab_hudctl_using try' -s h -l help -d 'show this help message and exit'
 complete -c hudctl -n '_shtab_hudctl_using try' -l json -d 'print one JSON object with a schema number'

@@ -64,6 +64,7 @@ _shtab_hudctl_service_commands() {
 
 _shtab_hudctl_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--version[show the version of hudctl and exit\; that of the daemon\: hudctl version]"
 )
 
 # guard to ensure default positional specs are added only once per session
