@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from hudctl.doctor_words import Line, failure, ok, warning
 from hudctl.errors import DeadlineError, HudctlError, NotRunningError, VersionError
+from hudctl.release import client_version
 from hudctl.words import line, lines_of, mapping
 from hudd.wire.endpoints import LOCK, EndpointError, how_to_start, runtime_dir
 from hudd.wire.installation import Installation
@@ -28,7 +29,7 @@ def ask_installation(environ: Mapping[str, str], *, run: Callable[[str], str] | 
         environ: For PATH.
         run: Gives what ``hudd --version`` prints for a path; tests have their own.
     """
-    own = own_version()
+    own = client_version()
     found = which("hudd", path=environ.get("PATH"))
     beside = Path(sys.executable).parent / "hudd"
     if found is None or Path(found).resolve() == beside.resolve():
@@ -41,16 +42,6 @@ def ask_installation(environ: Mapping[str, str], *, run: Callable[[str], str] | 
     cause = f"There are two installations: this hudctl is {own} ({sys.executable}), and {found} is {other or 'broken'}."
     remedy = f"Keep one: remove the other, or call {beside} by its full path"
     yield warning("install", cause, remedy, hudctl=own, hudd=other, path=found)
-
-
-def own_version() -> str:
-    """The version of this installation, without loading what may be missing."""
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - beside its only use
-
-    try:
-        return version("hudd")
-    except PackageNotFoundError:
-        return "0+unknown"
 
 
 def _version_of(program: str) -> str:
@@ -93,7 +84,7 @@ def ask_daemon() -> Iterator[Line]:
     except HudctlError as error:
         yield failure("daemon", error.message, error.hint or RESTART)
     else:
-        yield from judge(hello, status, own_version())
+        yield from judge(hello, status, client_version())
 
 
 def _hung(error: HudctlError) -> Line:

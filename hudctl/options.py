@@ -179,23 +179,26 @@ def _add_completion(complete: argparse.ArgumentParser) -> None:
     complete.add_argument("program", nargs="?", choices=("hudctl", "hudd"), default="hudctl", help="default hudctl")
 
 
+def _part(add_parser: Callable[..., argparse.ArgumentParser], name: str, about: str) -> argparse.ArgumentParser:
+    """A word that follows a verb, as in ``hudctl key list``."""
+    made = add_parser(name, help=about, description=about, formatter_class=HelpFormatter)
+    # Without a default, which would undo one that was given before the word.
+    text = "print one JSON object with a schema number"
+    made.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=text)
+    return made
+
+
 def _add_key(verb: argparse.ArgumentParser) -> None:
     what = verb.add_subparsers(dest="what", metavar="add|list|revoke", required=True, help="what to do")
 
-    def add(name: str, about: str) -> argparse.ArgumentParser:
-        made = what.add_parser(name, help=about, description=about, formatter_class=HelpFormatter)
-        # Without a default, which would undo one that was given before the word.
-        text = "print one JSON object with a schema number"
-        made.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=text)
-        return made
-
-    new = add("add", "Make a key for another machine.")
+    new = _part(what.add_parser, "add", "Make a key for another machine.")
     new.add_argument("name", metavar="NAME", help="for the list, for instance laptop")
     roles = "notes: may only listen; control: may command, too"
     new.add_argument("--role", choices=("notes", "control"), required=True, help=roles)
     new.add_argument("-o", "--output", metavar="FILE", help="a new private file instead of the output")
-    add("list", "List the keys.")
-    add("revoke", "Withdraw a key; its connections end.").add_argument("name", metavar="NAME", help="see list")
+    _part(what.add_parser, "list", "List the keys.")
+    gone = _part(what.add_parser, "revoke", "Withdraw a key; its connections end.")
+    gone.add_argument("name", metavar="NAME", help="see list")
 
 
 def _add_doctor(doctor: argparse.ArgumentParser) -> None:
@@ -223,13 +226,9 @@ def _add_service(verb: argparse.ArgumentParser) -> None:
     words = "install|uninstall|start|stop|restart|status|logs"
     what = verb.add_subparsers(dest="what", metavar=words, required=True, help="what to do")
 
-    def add(name: str, about: str, *, plans: bool = True) -> argparse.ArgumentParser:
-        made = what.add_parser(name, help=about, description=about, formatter_class=HelpFormatter)
-        # Without a default, which would undo one that was given before the word.
-        text = "print one JSON object with a schema number"
-        made.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=text)
-        if plans:
-            made.add_argument("--dry-run", action="store_true", help="only print what would be done")
+    def add(name: str, about: str) -> argparse.ArgumentParser:
+        made = _part(what.add_parser, name, about)
+        made.add_argument("--dry-run", action="store_true", help="only print what would be done")
         return made
 
     new = add("install", "Write the unit for this installation, enable it and start it.")
@@ -243,8 +242,8 @@ def _add_service(verb: argparse.ArgumentParser) -> None:
     add("start", "Start it.")
     add("stop", "Stop it; no client starts it again.")
     add("restart", "Stop it and start it again.")
-    add("status", "Tell what the service manager knows of it.", plans=False)
-    logs = add("logs", "Print its log.", plans=False)
+    _part(what.add_parser, "status", "Tell what the service manager knows of it.")
+    logs = _part(what.add_parser, "logs", "Print its log.")
     logs.add_argument("-n", "--lines", type=int, default=50, metavar="N", help="the last so many lines (default 50)")
     logs.add_argument("-f", "--follow", action="store_true", help="go on with new lines")
 

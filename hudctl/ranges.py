@@ -26,8 +26,7 @@ def range_there(arguments: argparse.Namespace, client: Client) -> tuple[float | 
     Raises:
         HudctlError: The daemon does not answer.
     """
-    given = _range(arguments, now_local())
-    return given if given == (None, None) else _range(arguments, now_there(client))
+    return _range(arguments, now_there(client)) if check_range(arguments) else (None, None)
 
 
 def now_there(client: Client) -> datetime:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 def client_version() -> str:
     """The version of this installation."""
-    # Takes longer to load than everything else of hudctl together, and few need it.
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+    # It takes longer to load than everything else of hudctl together.
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - few verbs need it
 
     try:
         return version("hudd")

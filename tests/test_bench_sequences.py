@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from hudd.engine.ocr import best_reader
 from tests.bench import sequences
 from tests.bench.rows import NO_BAR
 from tests.bench.sequences import Pair, bench_sequences, differing, judged, main, pairs
@@ -49,6 +50,8 @@ def test_without_a_folder_there_is_none() -> None:
 def test_words_that_came_or_went_tell_what_was_to_be_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if best_reader().name != "tesserocr":
+        pytest.skip("Tesseract or its data is not installed")
     save(tmp_path / "work", screen(1), screen(1, cursor=12), screen(3), screen(3, cursor=12), screen(1))
     reader = sequences.WordReader()
     told = list(pairs(tmp_path / "work", reader))

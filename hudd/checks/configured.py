@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from urllib.parse import SplitResult, urlsplit
-from urllib.request import getproxies
 
 from hudd.checks.finding import Context, Finding, failure, ok, warning
-from hudd.config.crosschecks import is_loopback, is_proxy_address
+from hudd.config.crosschecks import is_proxy_address
 from hudd.errors import SettingsError, cause_and_remedy
 
 
@@ -92,33 +90,12 @@ def contacted(context: Context) -> list[str]:
 
 def proxy_of(context: Context) -> str:
     """The proxy between us and the endpoint, with its password if it has one; '' for none."""
+    from hudd.realtime.link import endpoint_url, proxy_between  # noqa: PLC0415 - loads websockets
+
     realtime = context.settings.realtime
-    if realtime.proxy == "none" or is_loopback(urlsplit(realtime.url).hostname or ""):
-        return ""
-    if realtime.proxy:
-        return realtime.proxy
-    return _proxy_of_environment(urlsplit(realtime.url), context.environ)
-
-
-def _proxy_of_environment(parts: SplitResult, environ: Mapping[str, str]) -> str:
-    """What the library of the link, which reads them of its own process, takes of the variables."""
-    named = {name.lower(): value for name, value in environ.items() if name.lower().endswith("_proxy") and value}
-    named |= {name: environ[name] for name in named if name in environ}  # lower case goes before upper
-    proxies = {name.removesuffix("_proxy"): value for name, value in named.items() if value}
-    if sys.platform == "darwin" and not proxies:
-        proxies = getproxies()
-    if _goes_without(parts.hostname or "", port_of(parts), proxies.get("no", "")):
-        return ""
-    scheme = next((scheme for scheme in ("wss", "socks", "https") if scheme in proxies), "")
-    found = proxies.get(scheme, "")
-    return found.replace("http://", "socks5h://", 1) if scheme == "socks" else found
-
-
-def _goes_without(host: str, port: int, excepted: str) -> bool:
-    """Whether NO_PROXY names the host, a domain above it, either with the port, or everything."""
-    names = [name.strip().lstrip(".").lower() for name in excepted.split(",")]
-    there = (host, f"{host}:{port}")
-    return excepted == "*" or any(name and f".{one}".endswith(f".{name}") for name in names for one in there)
+    return (
+        proxy_between(endpoint_url(realtime.url, ""), proxy=realtime.proxy != "none" and (realtime.proxy or True)) or ""
+    )
 
 
 def port_of(parts: SplitResult) -> int:

@@ -244,7 +244,7 @@ async def open_link(
     host = parts.netloc.rpartition("@")[2]
     middle: str | None = None
     try:
-        middle = _middle(url, proxy=proxy)
+        middle = proxy_between(url, proxy=proxy)
         connection = await _Connect(
             url,
             additional_headers=dict(headers),
@@ -272,8 +272,13 @@ async def open_link(
     return Link(connection, host, ping_timeout_s)
 
 
-def _middle(url: str, *, proxy: bool | str) -> str | None:
-    """The address of the proxy between us and the endpoint, as the library would find it in the environment."""
+def proxy_between(url: str, *, proxy: bool | str) -> str | None:
+    """The address of the proxy between us and an endpoint, with its password if it has one; None for none.
+
+    Args:
+        url: From ``endpoint_url``.
+        proxy: As for ``open_link``; the environment is that of this process.
+    """
     if not proxy or is_loopback(url):
         return None
     return get_proxy(parse_uri(url)) if proxy is True else proxy

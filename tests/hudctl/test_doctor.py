@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from hudctl import doctor
-from hudctl.doctor_daemon import ask_daemon, ask_installation, judge, own_version, process_state
+from hudctl.doctor_daemon import ask_daemon, ask_installation, judge, process_state
 from hudctl.doctor_words import failure, ok, verdict, warning
 from hudctl.errors import DeadlineError, VersionError
+from hudctl.release import client_version
 from hudctl.words import Look
 
 WELL: dict[str, Any] = {
@@ -84,7 +85,7 @@ def test_two_installations_are_told_apart(tmp_path: Path) -> None:
     other = tmp_path / "hudd"
     other.write_text("")
     other.chmod(0o755)
-    (same,) = ask_installation({"PATH": str(tmp_path)}, run=lambda _: own_version())
+    (same,) = ask_installation({"PATH": str(tmp_path)}, run=lambda _: client_version())
     (different,) = ask_installation({"PATH": str(tmp_path)}, run=lambda _: "0.0.1")
     (broken,) = ask_installation({"PATH": str(tmp_path)}, run=lambda _: "")
     assert [row["state"] for row in (same, different, broken)] == ["ok", "warning", "warning"]
